@@ -1,0 +1,1 @@
+"""Observe, plan, guard, apply, recover: the orchestration that all products share."""

@@ -1,0 +1,116 @@
+"""From what is wanted and what is seen to an ordered list of changes. Pure, but for looking through ``Sight``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconciler import errors
+from reconciler.model import plan
+from reconciler.model.change import Change, State
+from reconciler.model.given import Given
+from reconciler.model.record import Record
+from reconciler.model.step import Step
+from reconciler.model.tenant import Tenant
+from reconciler.ports.mysql.census import Unseen
+from reconciler.products.product import Product
+from reconciler.resources.resource import Resource
+from reconciler.resources.sight import Sight
+from reconciler.spec import option
+
+CATALOGUE_FACT = "catalogue"
+
+
+def plan_tenant(
+    product: Product, tenant: Tenant[Any, Any], given: Given, sight: Sight
+) -> tuple[plan.TenantPlan, list[Resource]]:
+    """The tenant's plan, and for each of its changes the resource that makes it.
+
+    Everything that blocks is collected, so that a person sees all of it at once. A step sees the world as the steps
+    before it in the plan will have left it.
+    """
+    blockers = [blocker(error, tenant) for error in forbidden(tenant, given.record)]
+    steps = list(product.flow(tenant, given))
+    unknown: dict[plan.Unknown, None] = {}
+    overlay: dict[tuple[str, str], State] = {}
+    found: list[tuple[Step[Resource], State, list[Change]]] = []
+    for step in steps:
+        address = (step.wanted.kind, step.wanted.name)
+        try:
+            seen = step.wanted.observe(sight)
+            if address in overlay:
+                seen = {**(seen or {}), **(overlay[address] or {})}
+            changes = [replace(change, step=step.name) for change in step.wanted.diff(seen)]
+        except Unseen as unseen:
+            unknown[plan.Unknown(unseen.what, unseen.privilege)] = None
+            continue
+        except errors.Refused as error:
+            blockers.append(blocker(error, tenant))
+            continue
+        for change in changes:
+            overlay[address] = change.after
+        found.append((step, seen, changes))
+    if any(changes for _, _, changes in found):
+        for step, seen, changes in found:
+            if not changes:
+                changes += [replace(change, step=step.name) for change in step.wanted.follow(seen)]
+    pairs = [(change, step.wanted) for step, _, changes in found for change in changes]
+    return (
+        plan.TenantPlan(
+            tenant=tenant.name,
+            product=tenant.product,
+            action=_action(tenant, given.record, bool(pairs), bool(blockers)),
+            changes=tuple(change for change, _ in pairs),
+            blockers=tuple(dict.fromkeys(blockers)),
+            unknown=tuple(unknown),
+            where=tenant.where,
+        ),
+        [wanted for _, wanted in pairs],
+    )
+
+
+def forbidden(tenant: Tenant[Any, Any], record: Record | None) -> list[errors.ForbiddenChange]:
+    """What the spec asks of an existing tenant that can't change in place."""
+    if record is None:
+        return []
+    return [
+        errors.ForbiddenChange(f"the {what} of tenant {tenant.name} can't change from {was} to {wanted}", where=where)
+        for what, was, wanted, where in (
+            ("product", record.product, tenant.product, tenant.where),
+            ("server", record.server, tenant.server.name, tenant.at("spec", "server")),
+            ("client host", record.client_host, tenant.server.client_host, tenant.where),
+            # A database that is new, or taken away, is no other name for the same one.
+            ("database", record.database, tenant.database or record.database, tenant.where),
+        )
+        if was and was != wanted
+    ]
+
+
+def catalogue_digest(tenant: Tenant[Any, Any]) -> str:
+    """A digest over what the product sells, by which a changed catalogue is told from drift."""
+    return plan.digest(option.plain(tenant.catalogue))
+
+
+def refusal(tenant: Tenant[Any, Any], error: errors.ReconcileError) -> plan.TenantPlan:
+    """The plan of a tenant that could not be looked at."""
+    return plan.TenantPlan(
+        tenant.name, tenant.product, plan.Action.BLOCKED, blockers=(blocker(error, tenant),), where=tenant.where
+    )
+
+
+def blocker(error: errors.ReconcileError, tenant: Tenant[Any, Any]) -> plan.Blocker:
+    """An error as the plan lists it, with the spec's place where it has none of its own."""
+    return plan.Blocker(error.code, error.message, error.next, error.where or tenant.where, error.exit)
+
+
+def _action(tenant: Tenant[Any, Any], record: Record | None, changes: bool, blocked: bool) -> plan.Action:
+    if blocked:
+        return plan.Action.BLOCKED
+    if not changes:
+        return plan.Action.UNCHANGED
+    if record is None:
+        return plan.Action.CREATE
+    facts: Mapping[str, Any] = record.facts.get(CATALOGUE_FACT, {})
+    same = record.spec == tenant.data and facts.get("digest") == catalogue_digest(tenant)
+    return plan.Action.REPAIR if same else plan.Action.UPDATE

@@ -1,0 +1,245 @@
+"""Undoing: the one way back, for a step that failed, for a lost connection, and for a process that died.
+
+It has the journal and nothing else: no specs, no products. It looks first, undoes what is ours, leaves what is foreign,
+and can be cut off and repeated anywhere. An undo that destroys is journaled before it begins, after the marks were
+checked; from then on the names are ours without a mark.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from reconciler import errors
+from reconciler.engine import foundation
+from reconciler.engine.progress import Progress
+from reconciler.model.change import Change
+from reconciler.model.outcome import Leftover
+from reconciler.model.secret import Secret
+from reconciler.model.server import Server
+from reconciler.model.states import TransactionState
+from reconciler.ports.ports import Ports
+from reconciler.ports.session import Place, Session
+from reconciler.ports.store import journal, leases, records
+from reconciler.ports.store import store as stores
+from reconciler.ports.store.leases import Lease
+from reconciler.resources import kinds, resource
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+_AWAY = (errors.ConnectionLost, errors.ServerUnreachable)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What recovery works with. ``reveal`` gives a tenant's secret; ``patience`` is in seconds."""
+
+    store: stores.Store
+    ports: Ports
+    reveal: Callable[[str, Secret], str]
+    patience: float
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a transaction was settled."""
+
+    transaction: journal.Transaction
+    leftovers: tuple[Leftover, ...]
+    undone: tuple[str, ...]
+
+
+def settle(tools: Tools, lease: Lease, transaction: journal.Transaction, reason: str) -> Settled:
+    """Undo a transaction that is not committed, under ``lease``; ``reason`` goes into the audit trail.
+
+    Waits up to ``patience`` for a server that is away, each time as its own successor: a new number, new connections,
+    the locks. Errors: ``LeaseLost`` if another process took over, ``StoreFailed`` if the journal can't be written.
+    """
+    deadline, wait = time.monotonic() + tools.patience, _FIRST_WAIT
+    if transaction.tenant == foundation.PLATFORM:
+        leases.fenced(
+            tools.store,
+            lease,
+            lambda connection: foundation.kept(connection, transaction, lease, tools.ports.clock, reason),
+        )
+        return Settled(transaction, (), ())
+    while True:
+        try:
+            return _attempt(tools, lease, transaction, reason)
+        except _AWAY as error:
+            if time.monotonic() + wait > deadline:
+                left = [
+                    Leftover(change.resource, change.name, f"not undone: {error.message}", change.undo)
+                    for change in _changes(_entries(tools, transaction))
+                ]
+                return _close(tools, lease, transaction, tuple(left), ())
+            time.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+            leases.refresh(tools.store, lease)
+
+
+def _attempt(tools: Tools, lease: Lease, transaction: journal.Transaction, reason: str) -> Settled:
+    entries = _entries(tools, transaction)
+    session = _session(tools, lease, transaction, entries)
+    try:
+        session.expel()
+        session.claim()
+        if transaction.state is not TransactionState.UNDOING or not any(e.kind == "undoing" for e in entries):
+            _write(tools, lease, transaction, "undoing", {"reason": reason}, TransactionState.UNDOING)
+        changes = _changes(entries)
+        leftovers: dict[str, Leftover] = {}
+        _announce_drops(tools, lease, transaction, session, changes, leftovers)
+        undone = []
+        for change in reversed(changes):
+            tools.progress.undoing(transaction.tenant, change)
+            if _address(change) in leftovers and change.destroys:
+                continue
+            left = _undo(change, session)
+            if left is None:
+                undone.append(f"{change.step}: {change.summary}")
+            else:
+                leftovers[_address(change)] = left
+        for change in changes:
+            if _address(change) not in leftovers and (left := _check(change, session)) is not None:
+                leftovers[_address(change)] = left
+        return _close(tools, lease, transaction, tuple(leftovers.values()), tuple(undone))
+    finally:
+        session.close()
+
+
+def _announce_drops(
+    tools: Tools,
+    lease: Lease,
+    transaction: journal.Transaction,
+    session: Session,
+    changes: list[Change],
+    leftovers: dict[str, Leftover],
+) -> None:
+    names = []
+    for change in changes:
+        if change.destroys and change.before is None:
+            try:
+                if _kind(change).held(change, session) and (change.resource, change.name) not in session.dropping:
+                    names.append([change.resource, change.name])
+            except resource.Foreign as foreign:
+                leftovers[_address(change)] = foreign.leftover
+    if names:
+        _write(tools, lease, transaction, "dropping", {"names": names}, None)
+        session.dropping |= {(kind, name) for kind, name in names}
+
+
+def _undo(change: Change, session: Session) -> Leftover | None:
+    try:
+        _kind(change).undo(change, session)
+    except _AWAY:
+        raise
+    except resource.Foreign as foreign:
+        return foreign.leftover
+    except errors.ReconcileError as error:
+        if session.lost:
+            raise errors.ConnectionLost(error.message) from error
+        return Leftover(change.resource, change.name, error.message, change.undo)
+    return None
+
+
+def _check(change: Change, session: Session) -> Leftover | None:
+    try:
+        if _kind(change).undone(change, session):
+            return None
+    except _AWAY:
+        raise
+    except errors.ReconcileError as error:
+        return Leftover(change.resource, change.name, f"could not be looked at again: {error.message}", change.undo)
+    return Leftover(change.resource, change.name, "is not as it was before, although it was undone", change.undo)
+
+
+def _close(
+    tools: Tools,
+    lease: Lease,
+    transaction: journal.Transaction,
+    leftovers: tuple[Leftover, ...],
+    undone: tuple[str, ...],
+) -> Settled:
+    then = TransactionState.STUCK if leftovers else TransactionState.ROLLED_BACK
+    now = tools.ports.clock.stamp()
+    body = {
+        "undone": list(undone),
+        "leftovers": [[left.resource, left.name, left.reason, left.clear] for left in leftovers],
+    }
+
+    def write(connection: sa.Connection) -> None:
+        state = journal.find(connection, transaction.id)
+        if state is not None and state.state is not TransactionState.UNDOING:
+            journal.advance(connection, transaction.id, TransactionState.UNDOING, token=lease.token)
+        journal.append(connection, transaction.id, then.value, body, token=lease.token, at=now)
+        journal.advance(connection, transaction.id, then, token=lease.token, at=now)
+        if then is TransactionState.ROLLED_BACK:
+            records.shred(connection, transaction.id)
+
+    leases.fenced(tools.store, lease, write)
+    return Settled(transaction, leftovers, undone)
+
+
+def _write(
+    tools: Tools,
+    lease: Lease,
+    transaction: journal.Transaction,
+    kind: str,
+    body: Mapping[str, Any],
+    then: TransactionState | None,
+) -> None:
+    now = tools.ports.clock.stamp()
+
+    def write(connection: sa.Connection) -> None:
+        journal.append(connection, transaction.id, kind, body, token=lease.token, at=now)
+        if then is not None:
+            journal.advance(connection, transaction.id, then, token=lease.token)
+
+    leases.fenced(tools.store, lease, write)
+
+
+def _session(tools: Tools, lease: Lease, transaction: journal.Transaction, entries: list[journal.Entry]) -> Session:
+    begin = entries[0].body
+    place = begin["place"]
+    return Session(
+        tenant=transaction.tenant,
+        transaction=transaction.id,
+        token=lease.token,
+        place=Place(**{**place, "deliveries": Path(place["deliveries"])}),
+        servers={data["name"]: Server.from_data(data) for data in begin["servers"]},
+        ports=tools.ports,
+        fence=lambda: leases.check(tools.store, lease),
+        reveal=lambda secret: tools.reveal(transaction.tenant, secret),
+        sign=_never_signs,
+        dropping=frozenset(
+            (kind, name) for entry in entries if entry.kind == "dropping" for kind, name in entry.body["names"]
+        ),
+    )
+
+
+def _never_signs(_terms: Mapping[str, object]) -> bytes:
+    raise ValueError("an undo signs nothing")
+
+
+def _entries(tools: Tools, transaction: journal.Transaction) -> list[journal.Entry]:
+    return tools.store.read(lambda connection: journal.entries(connection, transaction.id))
+
+
+def _changes(entries: list[journal.Entry]) -> list[Change]:
+    return [Change.from_data(data) for data in entries[0].body["changes"]]
+
+
+def _address(change: Change) -> str:
+    return f"{change.resource} {change.name}"
+
+
+def _kind(change: Change) -> type[resource.Resource]:
+    found = kinds.all_kinds().get(change.resource)
+    if found is None:
+        raise errors.StoreFailed(f"the journal names the resource {change.resource}, which this version does not know")
+    return found

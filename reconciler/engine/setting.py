@@ -1,0 +1,172 @@
+"""Everything that one run works with: the specs as read, the servers, the products, the store, the ports."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from reconciler import errors, products
+from reconciler.engine.keyring import KeyFolder
+from reconciler.model.record import Record
+from reconciler.model.server import PasswordSource, Server, Tls
+from reconciler.model.tenant import Tenant
+from reconciler.ports import git
+from reconciler.ports.ports import Ports
+from reconciler.ports.session import Place
+from reconciler.ports.store import records
+from reconciler.ports.store import store as stores
+from reconciler.products.product import Product
+from reconciler.spec import load, platform, tree, validate
+from reconciler.spec import option as options
+from reconciler.spec.document import Document
+
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Setting:
+    """One run's world. ``patience`` is how long, in seconds, an undo waits for a server that went away.
+
+    ``stop`` is set by a signal: whatever is open then finishes or is undone. ``faults`` are those that were tolerated.
+    """
+
+    root: Path
+    ports: Ports
+    specs: tree.Tree
+    faults: tuple[errors.Fault, ...]
+    platform_name: str
+    platform: platform.PlatformSpec
+    servers: Mapping[str, Server]
+    products: Mapping[str, Product]
+    place: Place
+    keys: KeyFolder
+    store: stores.Store | None
+    revision: str = ""
+    patience: float = PATIENCE_SECONDS
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def opened(self) -> stores.Store:
+        """The store. Errors: ``PlatformMisconfigured`` where none has been made yet."""
+        if self.store is None:
+            raise errors.PlatformMisconfigured(
+                f"there is no state store at {self.platform.state.url} yet",
+                advice="`reconcile apply` makes it. If there was one, put it back before anything is applied.",
+            )
+        return self.store
+
+    def records(self, wanted: Iterable[str] | None = None) -> dict[str, Record]:
+        """What the store knows of tenants; nothing where there is no store yet."""
+        return self.store.read(lambda connection: records.load(connection, wanted)) if self.store else {}
+
+    def revision_of(self, tenant: Tenant[Any, Any]) -> str:
+        """What a tenant stands at when this is applied: the commit, or without git a digest of its own spec."""
+        if not self.revision.startswith("specs@"):
+            return self.revision
+        document = self.specs.named(self.products[tenant.product].tenant_kind.name, tenant.name)
+        canonical = document.canonical() if document else b""
+        return f"specs@sha256:{hashlib.sha256(canonical).hexdigest()}"
+
+    def with_store(self, store: stores.Store) -> Setting:
+        """The same run, once its store is there."""
+        place = replace(self.place, platform=store.platform, platform_id=store.platform_id)
+        return replace(self, store=store, place=place)
+
+    def tenants(self, known: Mapping[str, Record]) -> list[Tenant[Any, Any]]:
+        """Every valid tenant, resolved against the platform, in the order of their names."""
+        blamed = {fault.tenant for fault in self.faults if fault.tenant}
+        found = []
+        for product in self.products.values():
+            catalogue = product.catalogue(self.specs)
+            for document in self.specs.of(product.tenant_kind.name):
+                if document.spec is not None and catalogue is not None and document.name not in blamed:
+                    found.append(self._tenant(product, document, catalogue.spec, known.get(document.name)))
+        return sorted(found, key=lambda tenant: tenant.name)
+
+    def _tenant(self, product: Product, document: Document, catalogue: Any, record: Record | None) -> Tenant[Any, Any]:
+        # A changed default moves nobody: the server that a tenant was made on is on record.
+        server = document.spec.server or (record.server if record else "") or self.platform.defaults.server
+        return Tenant(
+            name=document.name,
+            product=product.name,
+            root=self.root,
+            server=self.servers[server],
+            database=product.database(document.name, document.spec, catalogue),
+            spec=document.spec,
+            catalogue=catalogue,
+            data=options.plain(document.spec),
+            where=document.where,
+            annotations=document.annotations,
+            at=document.at,
+        )
+
+
+def load_setting(
+    root: Path, ports: Ports, *, tolerate: Callable[[errors.Fault], bool] = lambda fault: False
+) -> Setting:
+    """Read the repository at ``root``. The caller closes the store.
+
+    Errors: ``InvalidSpecs`` with all faults, unless each of them is tolerated; ``PlatformMisconfigured`` for a platform
+    that can't work.
+    """
+    found = products.discover()
+    kinds = [*platform.KINDS, *(kind for p in found.values() for kind in (p.catalogue_kind, p.tenant_kind))]
+    specs = load.load(root, kinds)
+    faults = validate.validate(specs, [product.rules for product in found.values()])
+    blocking = [fault for fault in faults if not tolerate(fault)]
+    document = specs.one(platform.PLATFORM.name)
+    if blocking or document is None or document.spec is None:
+        raise errors.InvalidSpecs(blocking or faults)
+    spec: platform.PlatformSpec = document.spec
+    servers = {server.name: _server(root, server) for server in specs.valid(platform.SERVER.name)}
+    store = stores.open_store(spec.state.url, root)
+    return Setting(
+        root=root,
+        ports=ports,
+        specs=specs,
+        faults=tuple(faults),
+        platform_name=document.name,
+        platform=spec,
+        servers=servers,
+        products=found,
+        place=Place(
+            platform=document.name,
+            platform_id=store.platform_id if store else "",
+            central_server=spec.central.server,
+            central_database=spec.central.database,
+            deliveries=root / spec.delivery.directory,
+        ),
+        keys=KeyFolder(root / spec.keys.directory, ports),
+        store=store,
+        revision=git.revision(root) or _revision(specs),
+    )
+
+
+def _server(root: Path, document: Document) -> Server:
+    spec: platform.DatabaseServerSpec = document.spec
+    source = spec.password_from
+    return Server(
+        name=document.name,
+        host=spec.host or "",
+        port=spec.port,
+        socket=str(root / spec.socket) if spec.socket else "",
+        user=spec.user,
+        password=PasswordSource(
+            env=(source.env or "") if source else "",
+            file=str(root / source.file) if source and source.file else "",
+        ),
+        tls=Tls(spec.tls.mode, str(root / spec.tls.ca) if spec.tls.ca else ""),
+        client_host=spec.client_host,
+        advertise=spec.advertised,
+        trusted=spec.trusted_accounts,
+    )
+
+
+def _revision(specs: tree.Tree) -> str:
+    digest = hashlib.sha256()
+    for document in sorted(specs.documents, key=lambda entry: (entry.kind, entry.name)):
+        digest.update(f"{document.kind}\0{document.name}\0".encode() + document.canonical() + b"\0")
+    return f"specs@sha256:{digest.hexdigest()}"

@@ -1,0 +1,1 @@
+"""The revisions of the central database, oldest first."""

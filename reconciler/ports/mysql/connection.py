@@ -1,0 +1,224 @@
+"""One connection to a server, and what its errors mean.
+
+Every connection states its character set, sql_mode and lock_wait_timeout, because servers' defaults differ and the
+default for waiting on a metadata lock is a day (MariaDB Knowledge Base, "lock_wait_timeout").
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pymysql.connections
+import pymysql.constants.CLIENT as client_flags
+
+from reconciler import errors
+from reconciler.model.server import Server
+
+CONNECT_SECONDS = 10
+ANSWER_SECONDS = 600
+LOCK_WAIT_SECONDS = 10
+SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+
+# MariaDB error codes (Knowledge Base, "MariaDB Error Code Reference"); 2xxx come from the client.
+GONE = frozenset({0, 1053, 1077, 1079, 1152, 1184, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
+UNREACHABLE = frozenset({1040, 1044, 1045, 1129, 1130, 1203, 1226, 1251, 1275, 1698, 2002, 2003, 2026, 2054, 4151})
+DENIED = frozenset({1044, 1045, 1095, 1142, 1143, 1227, 1370, 1410})
+ACCOUNT_LOCKED = 4151
+
+
+class Connection:
+    """A connection in autocommit mode. Not thread-safe; closed by whoever opened it.
+
+    Errors: ``StatementFailed`` with the server's number when the server answered; ``ConnectionLost`` when it did
+    not, and then whether the statement ran is unknown and the connection is not used again.
+    """
+
+    def __init__(self, raw: pymysql.connections.Connection[Any], server: Server, user: str) -> None:
+        self._raw = raw
+        self.server = server
+        self.user = user
+        self.lost = False
+
+    @property
+    def thread(self) -> int:
+        """The server's number for this connection, as in its process list."""
+        return int(self._raw.thread_id())  # type: ignore[no-untyped-call]
+
+    @property
+    def driver(self) -> pymysql.connections.Connection[Any]:
+        """The driver's own connection, for a library that needs one (SQLAlchemy, for the migrations)."""
+        return self._raw
+
+    def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement that gives no rows; returns the number of rows that it changed."""
+        _, changed = self.send(statement, parameters)
+        return changed
+
+    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement and return all its rows."""
+        rows, _ = self.send(statement, parameters)
+        return rows
+
+    def value(self, statement: str, parameters: Sequence[object] = ()) -> Any:
+        """The first column of the first row; None where there is no row."""
+        rows = self.rows(statement, parameters)
+        return rows[0][0] if rows else None
+
+    def send(self, statement: str | bytes, parameters: Sequence[object] = ()) -> tuple[list[tuple[Any, ...]], int]:
+        """Send one statement: the one way through which everything goes to a server.
+
+        Bytes are sent as they are (a script's own statement); all its result sets are read.
+        """
+        if self.lost:
+            raise errors.ConnectionLost(f"the connection to {self.server.name} was lost before this statement")
+        try:
+            with self._raw.cursor() as cursor:
+                if parameters:
+                    cursor.execute(statement, tuple(parameters))
+                else:
+                    cursor.execute(statement)
+                rows = list(cursor.fetchall()) if cursor.description else []
+                changed = cursor.rowcount
+                while cursor.nextset():
+                    pass
+            return rows, changed
+        except (pymysql.Error, OSError) as error:
+            raise self._translated(error, statement) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction of the server, for rows; rolled back when the block raises."""
+        self.run("START TRANSACTION")
+        try:
+            yield
+        except BaseException:
+            with suppress(errors.ReconcileError):
+                self.run("ROLLBACK")
+            raise
+        self.run("COMMIT")
+
+    def close(self) -> None:
+        """Close the connection; a second time does nothing."""
+        with suppress(pymysql.Error, OSError):
+            self._raw.close()
+
+    def _translated(self, error: Exception, statement: str | bytes) -> errors.StepFailed:
+        number = _number(error)
+        if isinstance(error, OSError) or number in GONE:
+            self.lost = True
+            return errors.ConnectionLost(
+                f"the connection to {self.server.name} ({self.server.address}) broke during "
+                f"{abridged(statement)}: {_said(error)}"
+            )
+        return errors.StatementFailed(f"{self.server.name} refused {abridged(statement)}: {_said(error)}", errno=number)
+
+
+def connect(
+    server: Server, *, user: str = "", password: str | None = None, database: str = "", plain: bool = False
+) -> Connection:
+    """Log in to ``server``, as its provisioning account or as ``user`` with ``password``.
+
+    ``plain`` leaves sql_mode as the server has it, as the official client does: scripts are written for that.
+
+    Errors: ``ServerUnreachable`` when it does not answer or does not let the account in (then ``__cause__`` has the
+    driver's error), ``PlatformMisconfigured`` when the password's source can't be read.
+    """
+    name = user or server.user
+    clear = provisioning_password(server) if password is None else password
+    options: dict[str, Any] = {"unix_socket": server.socket} if server.socket else {}
+    options |= _tls(server)
+    try:
+        raw = pymysql.connect(
+            host=None if server.socket else server.host,
+            port=server.port,
+            user=name,
+            password=clear,
+            database=database or None,
+            charset="utf8mb4",
+            autocommit=True,
+            sql_mode=None if plain else SQL_MODE,
+            client_flag=client_flags.FOUND_ROWS,
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=ANSWER_SECONDS,
+            write_timeout=ANSWER_SECONDS,
+            init_command=f"SET SESSION lock_wait_timeout={LOCK_WAIT_SECONDS}"
+            + ("" if plain else ", time_zone='+00:00'"),
+            local_infile=False,
+            **options,
+        )
+    except (pymysql.Error, OSError, RuntimeError) as error:
+        if server.tls.mode == "preferred" and options.get("ssl") and _number(error) in {2026, 0}:
+            unencrypted = Server(**{**_fields(server), "tls": type(server.tls)("disabled")})
+            return connect(unencrypted, user=user, password=password, database=database, plain=plain)
+        raise errors.ServerUnreachable(
+            f"server {server.name} at {server.address} does not let {name} in: {_said(error)}"
+        ) from error
+    return Connection(raw, server, name)
+
+
+def login_error(error: errors.ServerUnreachable) -> int:
+    """The server's number behind a refused login; 0 when it gave none."""
+    return _number(error.__cause__) if error.__cause__ else 0
+
+
+def provisioning_password(server: Server) -> str:
+    """The password of the provisioning account, read from where the spec says; empty when it says nothing."""
+    if server.password.env:
+        if server.password.env not in os.environ:
+            raise errors.PlatformMisconfigured(
+                f"the password of server {server.name} comes from the environment variable "
+                f"{server.password.env}, which is not set",
+                advice=f"export {server.password.env}='…' and run again.",
+            )
+        return os.environ[server.password.env]
+    if server.password.file:
+        try:
+            return Path(server.password.file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise errors.PlatformMisconfigured(
+                f"the password file of server {server.name} can't be read: {error}"
+            ) from error
+    return ""
+
+
+def abridged(statement: str | bytes) -> str:
+    """A statement's first words, for messages; a literal never is one of them, so that no secret gets out."""
+    text = statement.decode("utf-8", "replace") if isinstance(statement, bytes) else statement
+    words = " ".join(text.split())
+    head = words.split("'", 1)[0][:80].rstrip()
+    return f"«{head}{' …' if len(head) < len(words) else ''}»"
+
+
+def _tls(server: Server) -> dict[str, Any]:
+    match server.tls.mode:
+        case "disabled":
+            return {"ssl_disabled": True}
+        case "verify":
+            return {"ssl": ssl.create_default_context(cafile=server.tls.ca or None)}
+        case _:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return {"ssl": context}
+
+
+def _fields(server: Server) -> dict[str, Any]:
+    return {name: getattr(server, name) for name in Server.__dataclass_fields__}
+
+
+def _number(error: BaseException) -> int:
+    if isinstance(error, pymysql.Error) and error.args and isinstance(error.args[0], int):
+        return error.args[0]
+    return 0
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, pymysql.Error) and len(error.args) > 1:
+        return f"{error.args[1]} ({error.args[0]})"
+    return str(error) or type(error).__name__

@@ -1,0 +1,44 @@
+"""Privileges as sets: the names behind the columns of ``mysql.db``, and what ALL means on a server's version.
+
+Source: MariaDB Knowledge Base, "GRANT" and "mysql.db Table"; the set grew in 10.3.4 (DELETE HISTORY) and 11.3.0
+(SHOW CREATE ROUTINE), so it is read from the server's own columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+GRANT_OPTION = "GRANT OPTION"
+_SUFFIX = "_priv"
+_IRREGULAR = {"Grant": GRANT_OPTION, "Create_tmp_table": "CREATE TEMPORARY TABLES"}
+_SYNONYMS = {
+    "DELETE VERSIONING ROWS": "DELETE HISTORY",
+    "GRANT": GRANT_OPTION,
+    "CREATE TMP TABLE": "CREATE TEMPORARY TABLES",
+}
+
+
+def held(fields: Mapping[str, object]) -> frozenset[str]:
+    """The privileges of one row of ``mysql.db``, GRANT OPTION among them."""
+    return frozenset(_name(column) for column, value in fields.items() if column.endswith(_SUFFIX) and value == "Y")
+
+
+def expanded(columns: Iterable[str]) -> frozenset[str]:
+    """What ALL PRIVILEGES stands for, given the columns of ``mysql.db``; without GRANT OPTION."""
+    return frozenset(_name(column) for column in columns if column.endswith(_SUFFIX)) - {GRANT_OPTION}
+
+
+def listed(text: str) -> frozenset[str]:
+    """The privileges of a SET column's text (``Select,Insert,Create View``)."""
+    return frozenset(normal(part) for part in text.split(",") if part)
+
+
+def normal(privilege: str) -> str:
+    """A privilege's one name, in capitals."""
+    upper = " ".join(privilege.upper().split())
+    return _SYNONYMS.get(upper, upper)
+
+
+def _name(column: str) -> str:
+    stem = column.removesuffix(_SUFFIX)
+    return _IRREGULAR.get(stem, stem.replace("_", " ").upper())

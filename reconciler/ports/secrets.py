@@ -1,0 +1,92 @@
+"""Drawing secrets from the operating system's generator, sealing them, and the keys that do so.
+
+Sealed: AES-256-GCM under a key of the platform, bound to tenant, name and version by the associated data, so that a
+sealed value can't be moved to another place (NIST SP 800-38D). Marks: a mysql_native_password hash is ``*`` and the
+hex of SHA1(SHA1(password)) (MariaDB Knowledge Base, "Authentication Plugin - mysql_native_password").
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import string
+import uuid
+
+import argon2
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from reconciler import errors
+from reconciler.model.secret import Drawn, Recipe, Secret
+
+_ALPHABET = string.ascii_letters + string.digits
+# Letters and digits only: everything else reads differently in some .env parser. 40 of 62 are 238 bits.
+_PASSWORD_LENGTH = 40
+# For a person: no letters that look alike; 20 of 54 are 115 bits.
+_READABLE = "".join(sorted(set(_ALPHABET) - set("Il1O0o5S")))
+_ONE_TIME_LENGTH = 20
+_NONCE = 12
+
+
+class Entropy:
+    """Where randomness comes from."""
+
+    def token(self, length: int) -> bytes:
+        """``length`` random bytes."""
+        return os.urandom(length)
+
+    def identity(self) -> str:
+        """A new id for a transaction: sortable by time to a person's eye, unique for a machine."""
+        return uuid.uuid4().hex
+
+    def draw(self, name: str, recipe: Recipe) -> Drawn:
+        """A fresh value for the secret ``name``."""
+        match recipe:
+            case Recipe.DATABASE_PASSWORD:
+                clear = _letters(_ALPHABET, _PASSWORD_LENGTH)
+                return Drawn(Secret(name, 1, native_hash(clear)), clear)
+            case Recipe.ONE_TIME_PASSWORD:
+                clear = _letters(_READABLE, _ONE_TIME_LENGTH)
+                return Drawn(Secret(name, 1, argon2.PasswordHasher().hash(clear)), clear)
+            case Recipe.WEBHOOK_SECRET:
+                clear = "whsec_" + base64.b64encode(self.token(32)).decode()
+                return Drawn(Secret(name, 1), clear)
+
+
+class Vault:
+    """Seals and opens secrets under one 32-byte key."""
+
+    def __init__(self, key: bytes, entropy: Entropy) -> None:
+        self._cipher = AESGCM(key)
+        self._entropy = entropy
+
+    def seal(self, tenant: str, drawn: Drawn) -> bytes:
+        """The drawn value, encrypted for its place."""
+        nonce = self._entropy.token(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, drawn.clear.encode(), _place(tenant, drawn.secret))
+
+    def open(self, tenant: str, secret: Secret, sealed: bytes) -> str:
+        """The value in clear. Errors: ``PlatformMisconfigured`` if it was sealed under another key or elsewhere."""
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _place(tenant, secret)).decode()
+        except (InvalidTag, ValueError) as error:
+            raise errors.PlatformMisconfigured(
+                f"the secret {secret.name} of tenant {tenant} was not sealed with the key in the keys' directory",
+                advice="Put back the sealing key that belongs to this store.",
+            ) from error
+
+
+def native_hash(password: str) -> str:
+    """The hash that MariaDB's mysql_native_password keeps for ``password``."""
+    inner = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
+    return "*" + hashlib.sha1(inner, usedforsecurity=False).hexdigest().upper()
+
+
+def _letters(alphabet: str, length: int) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
+def _place(tenant: str, secret: Secret) -> bytes:
+    return f"reconciler/v1\0{tenant}\0{secret.name}\0{secret.version}".encode()

@@ -1,0 +1,160 @@
+"""Everything that one transaction may change the world with: fenced connections, files, and its secrets in clear.
+
+Every connection takes a lock name of its own before it does anything, and checks the lease's number after taking it:
+a successor that has expelled the holders of those names knows that no statement of theirs can still run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler import errors
+from reconciler.model import names
+from reconciler.model.secret import Secret
+from reconciler.model.server import Server
+from reconciler.ports.mysql import locks
+from reconciler.ports.mysql import names as quoting
+from reconciler.ports.mysql.connection import Connection
+from reconciler.ports.ports import Ports
+
+ADMIN, CENTRAL, OWNER, LOGIN = "admin", "central", "owner", "login"
+ROLES = (ADMIN, CENTRAL, OWNER, LOGIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a platform's shared things are: its mark, the central database, the delivery folder."""
+
+    platform: str
+    platform_id: str
+    central_server: str
+    central_database: str
+    deliveries: Path
+
+
+@dataclass(slots=True)
+class Session:
+    """One transaction's hands. Not thread-safe. ``close`` is called by whoever made it.
+
+    ``fence`` raises ``LeaseLost`` when the transaction's number is no longer the tenant's. ``reveal`` gives a secret's
+    value. ``sign`` turns a license's terms into a signed file. ``dropping`` are the names whose destruction is
+    journaled already, so that they are ours without a mark.
+    """
+
+    tenant: str
+    transaction: str
+    token: int
+    place: Place
+    servers: Mapping[str, Server]
+    ports: Ports
+    fence: Callable[[], None]
+    reveal: Callable[[Secret], str]
+    sign: Callable[[Mapping[str, object]], bytes]
+    dropping: frozenset[tuple[str, str]] = frozenset()
+    _open: dict[tuple[str, str], Connection] = field(default_factory=dict)
+
+    def admin(self, server: str) -> Connection:
+        """The provisioning account's connection to ``server``."""
+        return self._kept(ADMIN, server)
+
+    def central(self) -> Connection:
+        """The connection to the central database's server; statements qualify their tables."""
+        return self._kept(CENTRAL, self.place.central_server)
+
+    @contextmanager
+    def owner(self, server: str, user: str, host: str, secret: Secret, database: str) -> Iterator[Connection]:
+        """A connection as the tenant's own account, which is locked again before the connection is used.
+
+        A lock leaves open sessions running, so the account is open only for the moment of the login.
+        """
+        admin, account = self.admin(server), quoting.account(user, host)
+        admin.run(f"ALTER USER {account} ACCOUNT UNLOCK")
+        connection = self._connect(
+            OWNER, server, user=user, password=self.reveal(secret), database=database, plain=True
+        )
+        try:
+            admin.run(f"ALTER USER {account} ACCOUNT LOCK")
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def login(self, server: str, user: str, secret: Secret) -> Iterator[Connection]:
+        """A connection as the product's application would make it. Errors: ``ServerUnreachable`` if refused."""
+        connection = self._connect(LOGIN, server, user=user, password=self.reveal(secret), database="")
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def expel(self) -> None:
+        """End whatever still runs under this tenant's lock names, on every server of the transaction."""
+        for server in self.servers:
+            connection = self.ports.connect(self.servers[server])
+            try:
+                locks.expel(connection, [self._lock(role) for role in ROLES])
+            finally:
+                connection.close()
+
+    @property
+    def lost(self) -> bool:
+        """Whether one of the connections broke; then none of them goes forward."""
+        return any(connection.lost for connection in self._open.values())
+
+    def close(self) -> None:
+        """Close all connections, which frees their locks; a second time does nothing."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    @property
+    def workspace(self) -> Path:
+        """The folder beside the deliveries that carries this transaction's name and number; all in it is ours."""
+        return self.place.deliveries / f"{_workspace(self.transaction)}{self.token}"
+
+    def claim(self) -> None:
+        """Move the folder of an earlier number of this transaction away to this number's name.
+
+        Whoever still works under the earlier number can publish nothing out of it any more.
+        """
+        for name in sorted(self.ports.files.listing(self.place.deliveries) or {}):
+            if name.startswith(_workspace(self.transaction)) and name != self.workspace.name:
+                self.ports.files.rename(self.place.deliveries / name, self.workspace)
+
+    def _kept(self, role: str, server: str) -> Connection:
+        key = (role, server)
+        if key not in self._open:
+            self._open[key] = self._connect(role, server)
+        return self._open[key]
+
+    def _connect(
+        self,
+        role: str,
+        server: str,
+        *,
+        user: str = "",
+        password: str | None = None,
+        database: str = "",
+        plain: bool = False,
+    ) -> Connection:
+        if server not in self.servers:
+            raise errors.StepFailed(f"this transaction knows no server {server}")
+        connection = self.ports.connect(
+            self.servers[server], user=user, password=password, database=database, plain=plain
+        )
+        try:
+            locks.take(connection, self._lock(role))
+            self.fence()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _lock(self, role: str) -> str:
+        return names.lock(self.place.platform_id, self.tenant, role)
+
+
+def _workspace(transaction: str) -> str:
+    return f".reconciler-{transaction}-"

@@ -1,0 +1,1 @@
+"""The state store: journal, leases, records and sealed secrets, through SQLAlchemy."""

@@ -1,0 +1,54 @@
+"""What a product is to the rest of the house: its kinds of documents, its rules, its names, and its flow."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from reconciler import errors
+from reconciler.model.given import Given
+from reconciler.model.step import Step
+from reconciler.model.tenant import Tenant
+from reconciler.resources.resource import Resource
+from reconciler.spec.document import Document
+from reconciler.spec.kind import Kind
+from reconciler.spec.tree import Tree
+
+Flow = Iterator[Step[Resource]]
+
+
+class Product(ABC):
+    """One product. A module in this package (or an entry point in the group ``reconciler.products``) has one instance
+    of a subclass under the name ``PRODUCT``; nothing else has to know of it.
+    """
+
+    name: ClassVar[str]
+    """The product's word in specs' folders, plans and the central system, as in ``agenda-ia``."""
+
+    catalogue_kind: ClassVar[Kind]
+    """The product's own document: what it is called on servers, and what it sells."""
+
+    tenant_kind: ClassVar[Kind]
+    """A tenant's document."""
+
+    @abstractmethod
+    def rules(self, tree: Tree) -> Iterator[errors.Fault]:
+        """What no schema can say about this product's documents."""
+
+    @abstractmethod
+    def database(self, name: str, spec: Any, catalogue: Any) -> str:
+        """The database of the tenant ``name``; empty if this one has none."""
+
+    @abstractmethod
+    def flow(self, tenant: Tenant[Any, Any], given: Given) -> Flow:
+        """Everything that a ready tenant has, in the order in which it is made."""
+
+    @abstractmethod
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """Valid specs of tenants that between them take every branch of the flow, for tests and documentation."""
+
+    def catalogue(self, tree: Tree) -> Document | None:
+        """The product's own document, if it is there and valid."""
+        document = tree.one(self.catalogue_kind.name)
+        return document if document is not None and document.spec is not None else None

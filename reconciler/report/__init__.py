@@ -1,0 +1,1 @@
+"""Rendering model objects for people and programs: faults, plans, outcomes, history."""

@@ -1,0 +1,192 @@
+"""A tenant's account: that it exists, and with which password. It is born locked.
+
+Accounts are made with a hash that is computed here, because IDENTIFIED BY stands in clear in a general log. The hash
+is drawn from the generator with the password, so it also is the mark that tells later whose account it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from reconciler import errors
+from reconciler.model.change import Change, State
+from reconciler.model.secret import Secret
+from reconciler.model.server import Server
+from reconciler.ports.mysql import census, locks, names
+from reconciler.ports.mysql.connection import Connection
+from reconciler.ports.session import Session
+from reconciler.resources import resource
+from reconciler.resources.sight import Sight
+
+PLUGIN = "mysql_native_password"
+
+
+@dataclass(frozen=True, slots=True)
+class Account(resource.Resource):
+    """The account ``user`` at ``host`` on ``server``, with the password behind ``secret``.
+
+    ``recorded`` says that a committed transaction made it.
+    """
+
+    kind: ClassVar[str] = "account"
+
+    server: Server
+    user: str
+    host: str
+    secret: Secret
+    purpose: str
+    recorded: bool
+
+    @property
+    def name(self) -> str:
+        """Server, user and host."""
+        return address(self.server.name, self.user, self.host)
+
+    def observe(self, sight: Sight) -> State:
+        """Its ways to log in; None if there is no such account. Namesakes at other hosts are listed."""
+        accounts = sight.census(self.server).accounts
+        namesakes = sorted(host for user, host in accounts if user == self.user and host != self.host)
+        found = accounts.get((self.user, self.host))
+        if found is None:
+            return {"there": False, "namesakes": namesakes}
+        return {"there": True, "auth": _listed(found.auth), "namesakes": namesakes}
+
+    def diff(self, seen: State) -> Iterator[Change]:
+        """Create it, or give it back its password."""
+        seen = seen or {}
+        wanted = [[PLUGIN, self.secret.mark]]
+        if seen["there"] and not self.recorded and seen["auth"] != wanted:
+            raise errors.ForeignObject(
+                f"the account {self.user}@{self.host} exists on {self.server.name}, and this platform did not make it"
+            )
+        if seen["namesakes"] and not self.recorded:
+            raise errors.ForeignObject(
+                f"an account {self.user} exists on {self.server.name} at the host {', '.join(seen['namesakes'])}, "
+                "and this platform did not make it"
+            )
+        if not seen["there"]:
+            yield Change(
+                step="",
+                resource=self.kind,
+                name=self.name,
+                action="repair" if self.recorded else "create",
+                before=None,
+                after={"auth": wanted},
+                summary=f"create account {self.user}@{self.host} on {self.server.name}, locked ({self.purpose})",
+                reason="the account is gone from the server" if self.recorded else "there is no such account yet",
+                undo="end its sessions and drop the account, if it still has the password that was set here",
+                destroys=True,
+            )
+        elif seen["auth"] != wanted:
+            yield Change(
+                step="",
+                resource=self.kind,
+                name=self.name,
+                action="repair",
+                before={"auth": seen["auth"]},
+                after={"auth": wanted},
+                summary=f"set the password of {self.user}@{self.host} again as it was delivered",
+                reason="the account's password or plugin was changed on the server",
+                undo="set the former password hash again",
+                details=(("password", "changed on the server", "as delivered"),),
+            )
+
+    def do(self, change: Change, session: Session) -> resource.Facts:
+        """Create the account, or set its hash."""
+        admin, account = session.admin(self.server.name), names.account(self.user, self.host)
+        identified = _identified([[PLUGIN, self.secret.mark]])
+        if change.before is None:
+            admin.run(f"CREATE USER {account} {identified} ACCOUNT LOCK")
+        else:
+            admin.run(f"ALTER USER {account} {identified}")
+        return {"user": self.user, "host": self.host}
+
+    @classmethod
+    def held(cls, change: Change, session: Session) -> bool:
+        """Whether the account is there with the hash that this transaction drew."""
+        server, user, host = split(change.name)
+        admin = session.admin(server)
+        found = census.Census(admin, [], [user]).accounts.get((user, host))
+        if found is None:
+            return False
+        if _listed(found.auth) == (change.after or {})["auth"] or (cls.kind, change.name) in session.dropping:
+            return True
+        raise resource.Foreign(
+            change,
+            "the account is there with a password that this transaction did not set",
+            f"DROP USER {names.account(user, host)};  -- on {server}, if it is not needed",
+        )
+
+    @classmethod
+    def undo(cls, change: Change, session: Session) -> None:
+        """Drop what was created, or set the former hash."""
+        server, user, host = split(change.name)
+        admin, account = session.admin(server), names.account(user, host)
+        if change.before is None:
+            if cls.held(change, session):
+                admin.run(f"ALTER USER {account} ACCOUNT LOCK")
+                end_sessions(admin, user)
+                admin.run(f"DROP USER IF EXISTS {account}")
+            return
+        found = census.Census(admin, [], [user]).accounts.get((user, host))
+        auth = _listed(found.auth) if found else None
+        if auth == (change.after or {})["auth"]:
+            admin.run(f"ALTER USER {account} {_identified(change.before['auth'])}")
+        elif auth != change.before["auth"]:
+            raise resource.Foreign(change, "the account's password was changed by somebody else meanwhile")
+
+    @classmethod
+    def undone(cls, change: Change, session: Session) -> bool:
+        """Whether the account is gone, or has its former hash."""
+        server, user, host = split(change.name)
+        found = census.Census(session.admin(server), [], [user]).accounts.get((user, host))
+        if change.before is None or found is None:
+            return change.before is None and found is None
+        return bool(_listed(found.auth) == change.before["auth"])
+
+
+def address(server: str, user: str, host: str) -> str:
+    """The name under which an account stands in plans and in the journal."""
+    return f"{server}/{user}@{host}"
+
+
+def split(name: str) -> tuple[str, str, str]:
+    """Server, user and host of an ``address``; a user's name may hold an ``@``, a host can't."""
+    server, _, account = name.partition("/")
+    user, _, host = account.rpartition("@")
+    return server, user, host
+
+
+def shut(session: Session, server: str, user: str, host: str) -> None:
+    """Lock an account that a cut-off login may have left open; one that is gone is fine."""
+    admin = session.admin(server)
+    found = census.Census(admin, [], [user]).accounts.get((user, host))
+    if found is not None and not found.locked:
+        admin.run(f"ALTER USER {names.account(user, host)} ACCOUNT LOCK")
+
+
+def end_sessions(admin: Connection, user: str) -> None:
+    """End every session of ``user``. Errors: ``StepFailed`` if one is left, since a lock leaves them running."""
+    statement = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s AND COMMAND <> 'Killed'"
+    for _ in range(20):
+        threads = [int(row[0]) for row in admin.rows(statement, (user,))]
+        if not threads:
+            return
+        for thread in threads:
+            locks.kill(admin, thread)
+        # Waiting on the server costs no more than here, and ends with the connection.
+        admin.value("SELECT SLEEP(0.05)")
+    raise errors.StepFailed(f"{len(threads)} sessions of account {user} on {admin.server.name} could not be ended")
+
+
+def _listed(auth: frozenset[tuple[str, str]]) -> list[list[str]]:
+    return sorted([plugin, text] for plugin, text in auth)
+
+
+def _identified(auth: list[Any]) -> str:
+    if any(not plugin.replace("_", "").isalnum() for plugin, _ in auth):
+        raise ValueError("a plugin's name is letters, digits and underscores")
+    ways = [f"{plugin} USING {names.text(text)}" if text else plugin for plugin, text in auth]
+    return "IDENTIFIED VIA " + " OR ".join(ways)

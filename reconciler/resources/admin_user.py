@@ -1,0 +1,141 @@
+"""The first user of a tenant's application: made once with a one-time password, followed by name and e-mail later.
+
+The password is never set a second time: once the person has changed it, it is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from reconciler import errors
+from reconciler.model.change import Change, State
+from reconciler.model.secret import Secret
+from reconciler.model.server import Server
+from reconciler.ports.mysql import names, rows
+from reconciler.ports.session import Session
+from reconciler.resources import resource
+from reconciler.resources.sight import Sight
+
+
+@dataclass(frozen=True, slots=True)
+class AdminUser(resource.Resource):
+    """The row of ``table`` with ``key``; ``follows`` are the columns that the spec keeps, ``once`` the others.
+
+    ``key`` is a column of the reconciler's own, so that the row is found whatever the person makes of name and e-mail.
+    ``hash_column`` gets the argon2id hash of ``secret``. ``fact`` is what was recorded; ``fresh`` says that the table
+    is made in this very plan.
+    """
+
+    kind: ClassVar[str] = "admin-user"
+
+    server: Server
+    database: str
+    table: str
+    key: Mapping[str, Any]
+    follows: Mapping[str, Any]
+    once: Mapping[str, Any]
+    hash_column: str
+    secret: Secret
+    fresh: bool
+    fact: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Server, database and table."""
+        return f"{self.server.name}/{self.database}/{self.table}"
+
+    def observe(self, sight: Sight) -> State:
+        """The followed columns of the row; None if it is not there."""
+        if self.fresh:
+            return None
+        if not sight.deep and self.fact.get("follows") == dict(self.follows):
+            return {"row": dict(self.follows)}
+        columns = list(self.follows)
+        found = sight.rows(
+            self.server,
+            f"SELECT {', '.join(map(names.identifier, columns))} FROM {names.qualified(self.database, self.table)} "
+            f"WHERE {' AND '.join(f'{names.identifier(column)} = %s' for column in self.key)}",
+            tuple(self.key.values()),
+        )
+        return {"row": dict(zip(columns, map(rows.plain, found[0]), strict=True))} if found else None
+
+    def diff(self, seen: State) -> Iterator[Change]:
+        """Make the row, or let it follow the spec."""
+        wanted = dict(self.follows)
+        if seen is None:
+            yield Change(
+                step="",
+                resource=self.kind,
+                name=self.name,
+                action="create" if self.fresh else "repair",
+                before={"fresh": True} if self.fresh else {"row": None},
+                after={
+                    "row": {**self.key, **wanted, **self.once, self.hash_column: self.secret.mark},
+                    "key": dict(self.key),
+                },
+                summary=f"make the administrator {self._person()} with a one-time password",
+                reason="the tenant is new" if self.fresh else "the administrator is gone from the tenant's users",
+                undo="nothing: the user goes with the database" if self.fresh else "delete the user",
+            )
+            return
+        row = seen["row"]
+        differing = [column for column in wanted if not rows.same(row[column], wanted[column])]
+        if differing:
+            yield Change(
+                step="",
+                resource=self.kind,
+                name=self.name,
+                action="update",
+                before={"row": dict(row)},
+                after={"row": wanted, "key": dict(self.key)},
+                summary=f"let the administrator {self._person()} follow the spec ({', '.join(differing)})",
+                reason="the spec and the tenant's users differ",
+                undo="put the former values back; the password is not touched either way",
+                details=tuple((column, str(row[column]), str(wanted[column])) for column in differing),
+            )
+
+    def do(self, change: Change, session: Session) -> resource.Facts:
+        """Insert or update the row."""
+        admin, target = session.admin(self.server.name), names.qualified(self.database, self.table)
+        after = change.after or {}
+        with admin.transaction():
+            now = rows.fetch(admin, target, list(self.follows), self.key)
+            if not self.fresh and not rows.alike(now, (change.before or {})["row"]):
+                raise errors.StepFailed(f"the administrator {self._person()} was changed by somebody else meanwhile")
+            rows.put(admin, target, self.key, now=now, then=after["row"])
+        return {"follows": dict(self.follows)}
+
+    @classmethod
+    def undo(cls, change: Change, session: Session) -> None:
+        """Put the former values back, or delete what was made."""
+        before, after = change.before or {}, change.after or {}
+        if before.get("fresh"):
+            return
+        server, database, table = change.name.split("/", 2)
+        admin, target = session.admin(server), names.qualified(database, table)
+        with admin.transaction():
+            now = rows.fetch(admin, target, list(after["row"]), after["key"])
+            if now is not None and rows.alike(now, after["row"]):
+                rows.put(admin, target, after["key"], now=now, then=before["row"])
+            elif not _as_before(now, before["row"]):
+                raise resource.Foreign(change, "the administrator's row was changed by somebody else meanwhile")
+
+    @classmethod
+    def undone(cls, change: Change, session: Session) -> bool:
+        """Whether the row is as it was."""
+        before, after = change.before or {}, change.after or {}
+        if before.get("fresh"):
+            return True
+        server, database, table = change.name.split("/", 2)
+        admin, target = session.admin(server), names.qualified(database, table)
+        with admin.transaction():
+            return _as_before(rows.fetch(admin, target, list(after["row"]), after["key"]), before["row"])
+
+    def _person(self) -> str:
+        return ", ".join(str(value) for value in self.follows.values())
+
+
+def _as_before(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> bool:
+    return now is None if before is None else rows.alike(now, before)

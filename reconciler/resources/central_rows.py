@@ -1,0 +1,173 @@
+"""A tenant's rows in one table of the central database, each its own change, undone to every column.
+
+A row's mark is the id of the transaction that last wrote it. Columns of ``born`` are set when a row is made, and
+belong to ``activation`` from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from reconciler import errors
+from reconciler.model.change import Change, State
+from reconciler.ports.central import view
+from reconciler.ports.mysql import names, rows
+from reconciler.ports.session import Session
+from reconciler.resources import resource
+from reconciler.resources.sight import Sight
+
+_HIDDEN = frozenset({"terms", "hardware"})  # long and hashed: their change is told by the resource that made them
+
+
+@dataclass(frozen=True, slots=True)
+class CentralRows(resource.Resource):
+    """The rows that ``tenant`` has in ``table``: these, and no others.
+
+    ``rows`` holds each row's columns without marks; ``recorded`` says that the tenant is on record; ``label`` says what
+    a row is, for people; ``reasons`` may explain a column's change.
+    """
+
+    kind: ClassVar[str] = "central-rows"
+
+    tenant: str
+    table: str
+    label: str
+    rows: tuple[Mapping[str, Any], ...]
+    born: Mapping[str, Any]
+    recorded: bool
+
+    @property
+    def name(self) -> str:
+        """Table and tenant."""
+        return f"{self.table}/{self.tenant}"
+
+    def observe(self, sight: Sight) -> State:
+        """The rows in every column, by their natural key, and whose they are."""
+        found = [plain(row) for row in sight.central.rows(self.table, self.tenant)]
+        return {
+            "rows": {self._key(row): row for row in found},
+            "ours": sight.place.platform_id,
+            "transaction": sight.transaction,
+        }
+
+    def diff(self, seen: State) -> Iterator[Change]:
+        """One change a row: insert, update field by field, delete."""
+        seen = seen or {}
+        have: Mapping[str, Mapping[str, Any]] = seen["rows"]
+        wanted = {self._key(row): plain(row) for row in self.rows}
+        for key, row in have.items():
+            if row["platform_id"] != seen["ours"]:
+                raise errors.ForeignObject(
+                    f"the central table {self.table} has a row {key} of another platform ({row['platform_id']})"
+                )
+            if not self.recorded and row["transaction_id"] != seen["transaction"]:
+                raise errors.ForeignObject(
+                    f"the central table {self.table} has a row {key} for a tenant that the store does not know"
+                )
+        mark = {"platform_id": seen["ours"], "transaction_id": seen["transaction"]}
+        for key in [*(k for k in have if k not in wanted), *wanted]:
+            before = have.get(key)
+            if key not in wanted:
+                yield self._change(key, "delete", before, None, ())
+            elif before is None:
+                yield self._change(key, "create", None, {**wanted[key], **self.born, **mark}, ())
+            else:
+                differing = [column for column in wanted[key] if before.get(column) != wanted[key][column]]
+                if differing:
+                    details = tuple(
+                        (column, _said(before.get(column)), _said(wanted[key][column]))
+                        for column in differing
+                        if column not in _HIDDEN
+                    )
+                    yield self._change(key, "update", before, {**before, **wanted[key], **mark}, details)
+
+    def do(self, change: Change, session: Session) -> resource.Facts | None:
+        """Write the row, if it still stands as it was seen."""
+        table, key = _address(change)
+        central = session.central()
+        with central.transaction():
+            now = _locked(session, table, change.before or change.after or {})
+            if now != change.before:
+                raise errors.StepFailed(f"the central row {key} was changed by somebody else meanwhile")
+            _put(session, table, now, change.after)
+        return None
+
+    @classmethod
+    def undo(cls, change: Change, session: Session) -> None:
+        """Bring the row back to what it was in every column, if this transaction was the last to write it."""
+        table, key = _address(change)
+        with session.central().transaction():
+            now = _locked(session, table, change.before or change.after or {})
+            if now == change.before:
+                return
+            ours = now is None if change.after is None else now and now["transaction_id"] == session.transaction
+            if not ours:
+                raise resource.Foreign(change, f"the central row {key} was changed by somebody else meanwhile")
+            _put(session, table, now, change.before)
+
+    @classmethod
+    def undone(cls, change: Change, session: Session) -> bool:
+        """Whether the row is what it was, in every column."""
+        table, _ = _address(change)
+        with session.central().transaction():
+            return _locked(session, table, change.before or change.after or {}) == change.before
+
+    def _key(self, row: Mapping[str, Any]) -> str:
+        return " ".join(str(row[column]) for column in view.KEYS[self.table])
+
+    def _change(
+        self,
+        key: str,
+        action: str,
+        before: Mapping[str, Any] | None,
+        after: Mapping[str, Any] | None,
+        details: tuple[tuple[str, str, str], ...],
+    ) -> Change:
+        verb = {"create": "add", "update": "change", "delete": "withdraw"}[action]
+        return Change(
+            step="",
+            resource=self.kind,
+            name=f"{self.table}/{self.tenant}/{key}",
+            action=action,
+            before=before,
+            after=after,
+            summary=f"{verb} {self.label} {key.removeprefix(self.tenant + ' ')} in the central system",
+            reason={
+                "create": "the central system has no such row",
+                "update": "the central row differs from the spec",
+                "delete": "the spec no longer has it",
+            }[action],
+            undo="delete the row" if before is None else "put the row back in every column",
+            details=details,
+        )
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as plain data."""
+    return {column: rows.plain(value) for column, value in row.items()}
+
+
+def _address(change: Change) -> tuple[str, str]:
+    table, _, key = change.name.split("/", 2)
+    return table, f"{table} {key}"
+
+
+def _locked(session: Session, table: str, like: Mapping[str, Any]) -> dict[str, Any] | None:
+    key = {column: like[column] for column in view.KEYS[table]}
+    return rows.fetch(session.central(), _target(session, table), view.COLUMNS[table], key)
+
+
+def _put(session: Session, table: str, now: Mapping[str, Any] | None, then: Mapping[str, Any] | None) -> None:
+    like = then or now or {}
+    key = {column: like[column] for column in view.KEYS[table]}
+    rows.put(session.central(), _target(session, table), key, now=now, then=then)
+
+
+def _target(session: Session, table: str) -> str:
+    return names.qualified(session.place.central_database, table)
+
+
+def _said(value: object) -> str:
+    return "nothing" if value is None else str(value)

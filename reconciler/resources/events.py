@@ -1,0 +1,111 @@
+"""Whether a tenant's scheduled events run.
+
+They are changed as the tenant's own account, since ALTER EVENT makes whoever runs it the definer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.model.change import Change, State
+from reconciler.model.secret import Secret
+from reconciler.model.server import Server
+from reconciler.ports.mysql import census, names
+from reconciler.ports.mysql import connection as mysql
+from reconciler.ports.session import Session
+from reconciler.resources import account, resource
+from reconciler.resources.sight import Sight
+
+
+@dataclass(frozen=True, slots=True)
+class Events(resource.Resource):
+    """The events ``names`` of ``database`` are enabled, or all of its events are not. ``owner`` is its own account."""
+
+    kind: ClassVar[str] = "events"
+
+    server: Server
+    database: str
+    owner: str
+    host: str
+    secret: Secret
+    events: tuple[str, ...]
+    enabled: bool
+
+    @property
+    def name(self) -> str:
+        """Server and database."""
+        return f"{self.server.name}/{self.database}"
+
+    def observe(self, sight: Sight) -> State:
+        """Each event and whether it is enabled; of a database to come, none is."""
+        return {"events": dict(sight.census(self.server).events.get(self.database, {}))}
+
+    def diff(self, seen: State) -> Iterator[Change]:
+        """Enable or disable what is not as it should be."""
+        have: Mapping[str, bool] = (seen or {})["events"]
+        known = {event: have.get(event, False) for event in self.events}
+        known |= {event: state for event, state in have.items() if not self.enabled}
+        differing = {event: state for event, state in known.items() if state != self.enabled}
+        if not differing:
+            return
+        verb = "enable" if self.enabled else "disable"
+        yield Change(
+            step="",
+            resource=self.kind,
+            name=self.name,
+            action="update",
+            before={"events": differing, **self._who()},
+            after={"events": dict.fromkeys(differing, self.enabled), **self._who()},
+            summary=f"{verb} the scheduled event{'s' * (len(differing) > 1)} {', '.join(sorted(differing))}",
+            reason="the tenant is to be active" if self.enabled else "a suspended tenant runs nothing",
+            undo=f"{'disable' if self.enabled else 'enable'} them again",
+        )
+
+    def do(self, change: Change, session: Session) -> resource.Facts | None:
+        """Set them."""
+        _set(session, change, (change.after or {})["events"])
+        return None
+
+    @classmethod
+    def undo(cls, change: Change, session: Session) -> None:
+        """Set those that are there as they were."""
+        server, database = change.name.split("/", 1)
+        now = census.Census(session.admin(server), [database], []).events.get(database, {})
+        differing = {
+            event: state
+            for event, state in (change.before or {})["events"].items()
+            if event in now and now[event] != state
+        }
+        if differing:
+            _set(session, change, differing)
+        else:
+            account.shut(session, server, (change.after or {})["owner"], (change.after or {})["host"])
+
+    @classmethod
+    def undone(cls, change: Change, session: Session) -> bool:
+        """Whether the events that are there are as they were."""
+        server, database = change.name.split("/", 1)
+        now = census.Census(session.admin(server), [database], []).events.get(database, {})
+        return all(now.get(event, state) == state for event, state in (change.before or {})["events"].items())
+
+    def _who(self) -> dict[str, object]:
+        return {
+            "owner": self.owner,
+            "host": self.host,
+            "secret": [self.secret.name, self.secret.version, self.secret.mark],
+        }
+
+
+def _set(session: Session, change: Change, states: Mapping[str, bool]) -> None:
+    server, database = change.name.split("/", 1)
+    who = change.after or {}
+    name, version, mark = who["secret"]
+    with session.owner(server, who["owner"], who["host"], Secret(name, version, mark), database) as own:
+        for event, enabled in sorted(states.items()):
+            _alter(own, database, event, enabled=enabled)
+
+
+def _alter(own: mysql.Connection, database: str, event: str, *, enabled: bool) -> None:
+    own.run(f"ALTER EVENT {names.qualified(database, event)} {'ENABLE' if enabled else 'DISABLE'}")

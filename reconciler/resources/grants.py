@@ -1,0 +1,177 @@
+"""An account's privileges: exactly these on the tenant's database, and nothing anywhere else.
+
+Compared as sets a level; ALL is expanded by the server's own version. The database part of a grant is a pattern, so
+it is escaped; a REVOKE must name the very text that stands in the grant table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.model.change import Change, State
+from reconciler.model.server import Server
+from reconciler.ports.mysql import census, names
+from reconciler.ports.mysql.privileges import GRANT_OPTION
+from reconciler.ports.session import Session
+from reconciler.resources import account, resource
+from reconciler.resources.sight import Sight
+
+ALL = "ALL"
+Levels = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Grants(resource.Resource):
+    """The privileges of ``user`` at ``host`` on ``database``; ``{"ALL"}`` stands for all of them, empty for none."""
+
+    kind: ClassVar[str] = "grants"
+
+    server: Server
+    user: str
+    host: str
+    database: str
+    privileges: frozenset[str]
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """Server, user and host."""
+        return account.address(self.server.name, self.user, self.host)
+
+    def observe(self, sight: Sight) -> State:
+        """By level, the account's privileges; and what ALL means on this server."""
+        look = sight.census(self.server)
+        return {"levels": levels(look, self.user, self.host), "all": sorted(look.privileges_of_all)}
+
+    def diff(self, seen: State) -> Iterator[Change]:
+        """Grant what is missing, revoke what is too much."""
+        seen = seen or {}
+        privileges = sorted(seen["all"]) if ALL in self.privileges else sorted(self.privileges)
+        wanted: Levels = {_key("database", names.pattern(self.database), ""): privileges} if privileges else {}
+        have: Levels = seen["levels"]
+        if have == wanted:
+            return
+        details = []
+        for level in sorted({*have, *wanted}):
+            old, new = set(have.get(level, ())), set(wanted.get(level, ()))
+            missing, extra = sorted(new - old), sorted(old - new)
+            if missing or extra:
+                said = [f"+{_abridged(missing, seen['all'])}"] * bool(missing)
+                said += [f"-{_abridged(extra, seen['all'])}"] * bool(extra)
+                details.append((_readable(level), _abridged(sorted(old), seen["all"]) or "nothing", " ".join(said)))
+        what = _abridged(privileges, seen["all"])
+        yield Change(
+            step="",
+            resource=self.kind,
+            name=self.name,
+            action="update" if have else "create",
+            before={"levels": dict(have)},
+            after={"levels": dict(wanted), "all": seen["all"]},
+            summary=(
+                f"grant {what} on {self.database} to {self.user}@{self.host}"
+                if privileges
+                else f"revoke everything on {self.database} from {self.user}@{self.host}"
+            ),
+            reason=self.reason,
+            undo="grant and revoke back to the privileges it had" if have else "revoke them",
+            details=tuple(details),
+        )
+
+    def do(self, change: Change, session: Session) -> resource.Facts | None:
+        """Grant and revoke."""
+        _set(session, change.name, (change.before or {})["levels"], (change.after or {})["levels"])
+        return None
+
+    @classmethod
+    def undo(cls, change: Change, session: Session) -> None:
+        """Back to the sets as they were, touching only what this change touched."""
+        server, user, host = account.split(change.name)
+        look = census.Census(session.admin(server), [], [user])
+        if (user, host) not in look.accounts:
+            return
+        now = levels(look, user, host)
+        before, after = (change.before or {})["levels"], (change.after or {})["levels"]
+        target: dict[str, list[str]] = {}
+        for level in {*now, *before, *after}:
+            had, did, have = set(before.get(level, ())), set(after.get(level, ())), set(now.get(level, ()))
+            restored = (have - (did - had)) | (had - did)
+            if restored:
+                target[level] = sorted(restored)
+        _set(session, change.name, now, target)
+
+    @classmethod
+    def undone(cls, change: Change, session: Session) -> bool:
+        """Whether the account is gone, or has all it had and nothing that was added here."""
+        server, user, host = account.split(change.name)
+        look = census.Census(session.admin(server), [], [user])
+        if (user, host) not in look.accounts:
+            return True
+        now, before, after = levels(look, user, host), (change.before or {})["levels"], (change.after or {})["levels"]
+        for level in {*now, *before, *after}:
+            had, did, have = set(before.get(level, ())), set(after.get(level, ())), set(now.get(level, ()))
+            if (had - have) or (have & (did - had)):
+                return False
+        return True
+
+
+def levels(look: census.Census, user: str, host: str) -> dict[str, list[str]]:
+    """The privileges of an account by level, as the journal keeps them; levels without any are left out."""
+    found = {
+        _key(grant.kind, grant.database, grant.object): sorted(grant.privileges)
+        for grant in look.grants_of.get((user, host), ())
+        if grant.privileges
+    }
+    held = look.accounts.get((user, host))
+    if held is not None and held.access:
+        found["global//"] = sorted(look.global_privileges(user, host))
+    return found
+
+
+def _set(session: Session, name: str, old: Levels, new: Levels) -> None:
+    server, user, host = account.split(name)
+    admin, who = session.admin(server), names.account(user, host)
+    # Revoking first: a moment with too little is harmless, one with too much is not.
+    for level in sorted({*old, *new}):
+        extra = set(old.get(level, ())) - set(new.get(level, ()))
+        if extra:
+            admin.run(f"REVOKE {_spoken(extra)} ON {_target(level)} FROM {who}")
+    for level in sorted(new):
+        missing = set(new[level]) - set(old.get(level, ()))
+        if missing:
+            option = " WITH GRANT OPTION" if GRANT_OPTION in missing else ""
+            admin.run(f"GRANT {_spoken(missing - {GRANT_OPTION}) or 'USAGE'} ON {_target(level)} TO {who}{option}")
+
+
+def _spoken(privileges: set[str] | frozenset[str]) -> str:
+    if any(not privilege.replace(" ", "").isalpha() for privilege in privileges):
+        raise ValueError("a privilege is written in letters")
+    return ", ".join(sorted(privileges))
+
+
+def _key(kind: str, database: str, name: str) -> str:
+    return f"{kind}/{database}/{name}"
+
+
+def _target(level: str) -> str:
+    kind, database, name = level.split("/", 2)
+    match kind:
+        case "global":
+            return "*.*"
+        case "database":
+            return "`" + database.replace("`", "``") + "`.*"
+        case "routine":
+            kind, name = name.split(" ", 1)
+            return f"{kind} {names.qualified(database, name)}"
+        case _:
+            return names.qualified(database, name)
+
+
+def _readable(level: str) -> str:
+    kind, database, name = level.split("/", 2)
+    return "*.*" if kind == "global" else f"{database}.{name or '*'}"
+
+
+def _abridged(privileges: list[str], everything: list[str]) -> str:
+    return "ALL PRIVILEGES" if privileges and privileges == sorted(everything) else ", ".join(privileges)

@@ -1,0 +1,107 @@
+"""The proof that a tenant's credential works and reaches no neighbour, made before anybody has the password."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler import errors
+from reconciler.model.change import Change, State
+from reconciler.model.secret import Secret
+from reconciler.model.server import Server
+from reconciler.ports.mysql import connection, names
+from reconciler.ports.session import Session
+from reconciler.resources import account, resource
+from reconciler.resources.sight import Sight
+
+_PUBLIC = frozenset({"information_schema"})
+
+
+@dataclass(frozen=True, slots=True)
+class Login(resource.Resource):
+    """The application's account ``user`` logs in, sees its own database and no other; or, if not ``open``, is refused.
+
+    It changes nothing, so it goes along with other changes and is never a reason for any.
+    """
+
+    kind: ClassVar[str] = "login"
+
+    server: Server
+    user: str
+    host: str
+    secret: Secret
+    database: str
+    open: bool
+
+    @property
+    def name(self) -> str:
+        """Server, user and host."""
+        return account.address(self.server.name, self.user, self.host)
+
+    def observe(self, sight: Sight) -> State:
+        """Nothing: a login is proven, not observed."""
+        return None
+
+    def diff(self, seen: State) -> Iterator[Change]:
+        """Nothing of its own."""
+        return iter(())
+
+    def follow(self, seen: State) -> Iterator[Change]:
+        """Prove it after every change."""
+        yield Change(
+            step="",
+            resource=self.kind,
+            name=self.name,
+            action="verify",
+            before=None,
+            after=None,
+            summary=(
+                f"log in as {self.user} with the issued password: it sees {self.database} and nothing else"
+                if self.open
+                else f"check that {self.user} can't log in"
+            ),
+            reason="a tenant is called ready when that is proven",
+            undo="nothing to undo",
+        )
+
+    def do(self, change: Change, session: Session) -> resource.Facts | None:
+        """Log in and look around."""
+        try:
+            with session.login(self.server.name, self.user, self.secret) as visitor:
+                if not self.open:
+                    raise errors.VerificationFailed(f"the locked account {self.user} could log in")
+                self._look(visitor, session)
+        except errors.ServerUnreachable as error:
+            if not self.open and connection.login_error(error) == connection.ACCOUNT_LOCKED:
+                return None
+            raise errors.VerificationFailed(f"the issued credential does not work: {error.message}") from error
+        return None
+
+    @classmethod
+    def undo(cls, change: Change, session: Session) -> None:
+        """Nothing was changed."""
+
+    @classmethod
+    def undone(cls, change: Change, session: Session) -> bool:
+        """Nothing was changed."""
+        return True
+
+    def _look(self, visitor: connection.Connection, session: Session) -> None:
+        visible = {str(row[0]) for row in visitor.rows("SHOW DATABASES")} - _PUBLIC
+        if visible != {self.database}:
+            raise errors.VerificationFailed(
+                f"the account {self.user} sees the databases {', '.join(sorted(visible)) or 'none'}; it should see "
+                f"{self.database} only"
+            )
+        visitor.run(f"USE {names.identifier(self.database)}")
+        # What is not listed could still be readable by name, so one neighbour is tried.
+        neighbour = names.qualified(session.place.central_database, "tenants")
+        if session.place.central_server == self.server.name:
+            try:
+                visitor.rows(f"SELECT 1 FROM {neighbour} LIMIT 1")
+            except errors.StatementFailed as error:
+                if error.errno in connection.DENIED:
+                    return
+                raise
+            raise errors.VerificationFailed(f"the account {self.user} can read {neighbour}")

@@ -1,0 +1,64 @@
+"""What a look at the world finds: a census a server, the central rows, files, and what the store recorded.
+
+Everything is read in bulk when it is first asked for, then kept: one ``Sight`` is one look.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.model.given import PENDING
+from reconciler.model.record import Record
+from reconciler.model.server import Server
+from reconciler.ports.central import view
+from reconciler.ports.mysql import census
+from reconciler.ports.mysql.connection import Connection
+from reconciler.ports.ports import Ports
+from reconciler.ports.session import Place
+
+
+@dataclass(slots=True)
+class Sight:
+    """One look at the world, at all tenants or at a few.
+
+    ``tenants`` narrows the central rows, ``databases`` and ``users`` the census; None means all. ``deep`` also looks
+    inside tenants and files. ``transaction`` is the id that a change made from this look will carry. ``connection``
+    gives the connection to a server; whoever made the Sight closes it.
+    """
+
+    place: Place
+    ports: Ports
+    connection: Callable[[Server], Connection]
+    records: Mapping[str, Record]
+    central_server: Server
+    tenants: Collection[str] | None = None
+    databases: Collection[str] | None = None
+    users: Collection[str] | None = None
+    deep: bool = False
+    transaction: str = PENDING
+    _census: dict[str, census.Census] = field(default_factory=dict)
+    _central: list[view.CentralView] = field(default_factory=list)
+    _guard: threading.RLock = field(default_factory=threading.RLock)
+
+    def census(self, server: Server) -> census.Census:
+        """What is on ``server``."""
+        with self._guard:
+            if server.name not in self._census:
+                self._census[server.name] = census.Census(self.connection(server), self.databases, self.users)
+            return self._census[server.name]
+
+    @property
+    def central(self) -> view.CentralView:
+        """The central rows."""
+        with self._guard:
+            if not self._central:
+                connection = self.connection(self.central_server)
+                self._central.append(view.look(connection, self.place.central_database, self.tenants))
+            return self._central[0]
+
+    def rows(self, server: Server, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """Rows from inside a tenant's database; only for what a bulk look can't tell."""
+        return self.connection(server).rows(statement, parameters)

@@ -1,0 +1,73 @@
+"""Fixtures that every test may ask for, first of all a real MariaDB (see tests/support/server.py)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support import server as servers
+
+EXTERNAL = "RECONCILE_TEST_SERVER"
+_start_seconds = pytest.StashKey[list[float]]()
+
+
+@pytest.fixture(scope="session")
+def server(pytestconfig: pytest.Config) -> Iterator[servers.Server]:
+    """A private MariaDB, one a test process. A test that uses it directly leaves it as it was."""
+    began = time.monotonic()
+    with servers.private_server() as started:
+        seconds = time.monotonic() - began
+        pytestconfig.stash.setdefault(_start_seconds, []).append(seconds)
+        getattr(pytestconfig, "workeroutput", {})["server_seconds"] = seconds
+        yield started
+
+
+@pytest.fixture
+def clean_server(server: servers.Server) -> Iterator[servers.Server]:
+    """The private MariaDB without any database or account of earlier tests; wiped again afterwards."""
+    server.wipe()
+    yield server
+    server.wipe()
+
+
+def _server_kinds() -> list[str]:
+    return ["private", "external"] if os.environ.get(EXTERNAL) else ["private"]
+
+
+@pytest.fixture(scope="session")
+def external() -> Iterator[servers.Server]:
+    """The server that RECONCILE_TEST_SERVER names (mysql://user:password@host:port)."""
+    with servers.external_server(os.environ[EXTERNAL]) as found:
+        yield found
+
+
+@pytest.fixture(params=_server_kinds())
+def any_server(request: pytest.FixtureRequest) -> Iterator[servers.Server]:
+    """Each server there is, wiped: the private one and, where the environment names one, another version."""
+    name = "server" if request.param == "private" else "external"
+    chosen: servers.Server = request.getfixturevalue(name)
+    chosen.wipe()
+    yield chosen
+    chosen.wipe()
+
+
+class _Report:
+    """Tells how long the private servers took to start; with xdist each worker has its own."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        if (seconds := getattr(node, "workeroutput", {}).get("server_seconds")) is not None:
+            node.config.stash.setdefault(_start_seconds, []).append(seconds)
+
+    def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
+        if seconds := config.stash.get(_start_seconds, []):
+            terminalreporter.write_line(f"private MariaDB: {len(seconds)} started, the slowest in {max(seconds):.1f} s")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the report."""
+    config.pluginmanager.register(_Report())

@@ -1,0 +1,1 @@
+"""Tests of the license floor; none of them needs a server."""

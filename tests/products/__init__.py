@@ -1,0 +1,1 @@
+"""Tests of the products, and of the data that they ship."""
