@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from reconciler import errors, products
-from reconciler.cli import options
+from reconciler.cli import manual, options
 from reconciler.ports import devserver, git
 from reconciler.spec import load, platform
 
@@ -26,36 +25,58 @@ def dev() -> None:
     """
 
 
-@dev.command()
+@dev.command(
+    help=manual.page(
+        "Start the server, or find it running, and show how a spec names it.\n\nAt its first start it is made, which "
+        "takes a few seconds. Its account may work on the databases that the specs speak of.",
+        examples={"reconcile dev up": "", "reconcile dev up --format json": "for a script"},
+        exits={0: "the server runs"},
+        also=(78,),
+    )
+)
 @options.output
 @click.pass_context
 def up(context: click.Context, output: str) -> None:
-    """Start the server, or find it running, and say how a spec names it."""
+    """Start the server."""
     root = options.required_repository(context)
     _make_state(root)
     server = _server(root)
     server.start()
-    _show(root, server, output)
+    _show(context, root, server, output)
 
 
-@dev.command()
+@dev.command(
+    help=manual.page(
+        "Stop the server. Its data stays, for the next `dev up`.",
+        examples={"reconcile dev down": "", "reconcile dev down && rm -r state/dev": "with all its data"},
+        exits={0: "the server does not run"},
+        also=(78,),
+    )
+)
 @click.pass_context
 def down(context: click.Context) -> None:
-    """Stop the server. Its data stays, for the next `dev up`."""
+    """Stop the server."""
     root = options.required_repository(context)
     server = devserver.DevServer(root / FOLDER)
     ran = server.running()
     server.stop()
-    click.echo(f"The server in {FOLDER} {'has stopped' if ran else 'was not running'}.")
+    said = "has stopped" if ran else "was not running"
+    options.call(context).show(options.lines_of([f"The server in {FOLDER} {said}."]))
 
 
-@dev.command()
+@dev.command(
+    help=manual.page(
+        "Say whether the server runs, and show how a spec names it.",
+        examples={"reconcile dev status": "", "reconcile dev status --format json": "for a script: running, port …"},
+        exits={0: "it was said, whether it runs or not"},
+    )
+)
 @options.output
 @click.pass_context
 def status(context: click.Context, output: str) -> None:
-    """Say whether the server runs, and how a spec names it."""
+    """Say whether the server runs."""
     root = options.required_repository(context)
-    _show(root, devserver.DevServer(root / FOLDER), output)
+    _show(context, root, devserver.DevServer(root / FOLDER), output)
 
 
 def snippet(root: Path, server: devserver.DevServer) -> str:
@@ -100,35 +121,46 @@ def _make_state(root: Path) -> None:
         raise errors.FileFailed(f"could not make the folder {folder}: {error.strerror or error}") from error
 
 
-def _show(root: Path, server: devserver.DevServer, output: str) -> None:
-    running = server.running()
-    where = server.endpoint if running or server.data.is_dir() else None
+def _show(context: click.Context, root: Path, server: devserver.DevServer, output: str) -> None:
+    call, running, where = options.call(context), server.running(), _endpoint(server)
     if output == "json":
-        facts = {
-            "formatVersion": 1,
-            "running": running,
-            "host": where and where.host,
-            "port": where and where.port,
-            "socket": where and str(where.socket),
-            "user": devserver.PROVISIONER,
-            "passwordFile": where and _password_file(root, server),
-        }
-        click.echo(json.dumps(facts, indent=2))
-    elif where is None:
-        click.echo(f"There is no server in {FOLDER} yet; `reconcile dev up` makes it.")
-    elif not running:
-        click.echo(f"The server in {FOLDER} does not run; `reconcile dev up` starts it.")
-    else:
-        click.echo(
-            f"The server in {FOLDER} runs.\n\n"
-            f"  host      {where.host}\n"
-            f"  port      {where.port}\n"
-            f"  socket    {where.socket}\n"
-            f"  user      {devserver.PROVISIONER}\n"
-            f"  password  in {_password_file(root, server)}\n\n"
-            f"So that tenants are made on it, specs/servers/main.yaml says:\n\n{snippet(root, server)}",
-            nl=False,
+        call.show_data(
+            {
+                "formatVersion": 1,
+                "running": running,
+                "host": where and where.host,
+                "port": where and where.port,
+                "socket": where and str(where.socket),
+                "user": devserver.PROVISIONER,
+                "passwordFile": where and _password_file(root, server),
+            }
         )
+    elif where is None:
+        call.show(options.lines_of([f"There is no server in {FOLDER} yet; `reconcile dev up` makes it."]))
+    elif not running:
+        call.show(options.lines_of([f"The server in {FOLDER} does not run; `reconcile dev up` starts it."]))
+    else:
+        lines = [
+            f"The server in {FOLDER} runs.",
+            "",
+            f"  host      {where.host}",
+            f"  port      {where.port}",
+            f"  socket    {where.socket}",
+            f"  user      {devserver.PROVISIONER}",
+            f"  password  in {_password_file(root, server)}",
+            "",
+            "So that tenants are made on it, specs/servers/main.yaml says:",
+            "",
+            *snippet(root, server).splitlines(),
+        ]
+        call.show(options.lines_of(lines))
+
+
+def _endpoint(server: devserver.DevServer) -> devserver.Endpoint | None:
+    try:
+        return server.endpoint
+    except errors.PlatformMisconfigured:
+        return None  # it was never started
 
 
 def _password_file(root: Path, server: devserver.DevServer) -> str:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import click
 
 from reconciler import errors
-from reconciler.cli import options
+from reconciler.cli import manual, options
 from reconciler.licensing import codes, hardware, keys, revocation, verify
 from reconciler.licensing import format as signed_file
 from reconciler.ports import clock
@@ -48,33 +48,59 @@ def license() -> None:
     """Look at license files, offline and with public keys only."""
 
 
-@license.command()
+@license.command(
+    help=manual.page(
+        "Show what the license in FILE says.\n\nIts signature is checked if there is a key ring; dates and devices are "
+        "for `license verify`.",
+        examples={
+            "reconcile license inspect state/deliveries/abarrotes-lupita/license.lic": "",
+            "reconcile license inspect license.lic --keys key.pem": "check its signature with one public key",
+        },
+        exits={
+            0: "FILE is a license, and nothing speaks against its signature",
+            3: "it is none, or its signature is not good; a result code says why",
+        },
+        also=(65, 78),
+    )
+)
 @_file
 @_keys
 @options.output
 @click.pass_context
 def inspect(context: click.Context, file: Path, ring_file: Path | None, output: str) -> None:
-    """Show what the license in FILE says.
-
-    Its signature is checked if there is a key ring. Ends with 3 and a result code if FILE is no license or its
-    signature is not good; dates and devices are for `license verify`.
-    """
-    data, ring = _read(file), _ring(ring_file, context)
+    """Show what a license says."""
+    call, data, ring = options.call(context), _read(file), _ring(ring_file, context)
     try:
         envelope = signed_file.parse(data)
         rejection = signed_file.distrust(envelope, ring) if ring else None
         granted = signed_file.read_terms(envelope)
     except errors.Refused as refused:
         malformed = codes.Rejection(codes.Code.MALFORMED, refused.message)
-        render = report.rejection_json if output == "json" else report.rejection_text
-        click.echo(render(malformed), nl=False)
+        if output == "json":
+            call.show_data(report.rejection_data(malformed))
+        else:
+            call.show(report.rejection_lines(malformed))
         context.exit(malformed.code.exit)
-    render_contents = report.contents_json if output == "json" else report.contents_text
-    click.echo(render_contents(envelope, granted, rejection, checked=ring is not None), nl=False)
+    if output == "json":
+        call.show_data(report.contents_data(envelope, granted, rejection, checked=ring is not None))
+    else:
+        call.show(report.contents_lines(envelope, granted, rejection, checked=ring is not None))
     context.exit(rejection.code.exit if rejection else 0)
 
 
-@license.command(name="verify")
+@license.command(
+    name="verify",
+    help=manual.page(
+        "Judge the license in FILE as a device would, and say why.\n\nThe first line is a result code.",
+        examples={
+            "reconcile license verify license.lic --keys license-keys.json": "",
+            "reconcile license verify license.lic --hardware caja-1.json": "is it for this device?",
+            "reconcile license verify license.lic --at 2028-01-05": "what will it be worth then?",
+        },
+        exits={0: "VALID or IN_GRACE: the application may run", 3: "any other result code"},
+        also=(65, 78),
+    ),
+)
 @_file
 @_keys
 @click.option(
@@ -99,11 +125,8 @@ def verify_command(
     at: str | None,
     output: str,
 ) -> None:
-    """Judge the license in FILE as a device would.
-
-    Prints a result code and why. Ends with 0 for VALID and IN_GRACE, otherwise with 3.
-    """
-    data, ring = _read(file), _ring(ring_file, context)
+    """Judge a license."""
+    call, data, ring = options.call(context), _read(file), _ring(ring_file, context)
     if ring is None:
         raise errors.UsageError("there is no key ring to check the signature with", advice=_RING_ADVICE)
     now = _time(at) if at is not None else clock.Clock().now()
@@ -111,9 +134,9 @@ def verify_command(
     revoked = _believed(revoked_file, lambda found: revocation.parse(found, ring))
     verdict = verify.verify(data, ring, now=now, hardware=values, revoked=revoked)
     if output == "json":
-        click.echo(report.verdict_json(verdict, signed_file.instant(now)), nl=False)
+        call.show_data(report.verdict_data(verdict, signed_file.instant(now)))
     else:
-        click.echo(report.verdict_text(verdict), nl=False)
+        call.show(report.verdict_lines(verdict))
     context.exit(verdict.code.exit)
 
 
@@ -143,7 +166,8 @@ def _ring_of_repository(context: click.Context) -> Path | None:
     specs = [document.spec for document in parsed.documents if document.kind == platform.PLATFORM.name]
     if not specs or specs[0] is None:
         raise errors.InvalidSpecs(parsed.faults)
-    return root / specs[0].keys.directory / RING
+    spec: platform.PlatformSpec = specs[0]
+    return root / spec.keys.directory / RING
 
 
 def _believed(file: Path | None, parse: Callable[[bytes], T]) -> T | None:

@@ -209,7 +209,7 @@ class _Crew:
         except errors.TenantLeased as error:
             return _failed(tenant.name, Result.LEASED, error, "", 0.0)
         except errors.ReconcileError as error:
-            return _failed(tenant.name, Result.BLOCKED, error, "", 0.0)
+            return _failed(tenant.name, Result.ROLLED_BACK, error, "", 0.0)
         saga = Saga(self.setting, tenant, lease, self.tools, self.progress, deep=self.options.deep)
         try:
             early = self._looked(saga, started)
@@ -284,7 +284,7 @@ class _Crew:
                 result = Result.STUCK if left else Result.ROLLED_BACK
             else:
                 identity = ""
-                result = Result.BLOCKED
+                result = Result.BLOCKED if isinstance(error, errors.Refused) else Result.ROLLED_BACK
         except errors.LeaseLost as lost:
             result, error = Result.LEASED, lost
         except errors.ReconcileError as second:

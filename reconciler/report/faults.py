@@ -46,16 +46,16 @@ def _caret(quoted: str, column: int) -> tuple[str, str]:
     Tabs are written out because the line is indented here, which would shift them and not the caret.
     """
     shown = ""
-    width = at = 0
+    wide = at = 0
     for number, char in enumerate(quoted, start=1):
         if number == column:
-            at = width
-        text = " " * (_TAB - width % _TAB) if char == "\t" else _shown(char)
+            at = wide
+        text = " " * (_TAB - wide % _TAB) if char == "\t" else _shown(char)
         shown += text
-        width += len(text) if char == "\t" else _width(text)
+        wide += len(text) if char == "\t" else width(text)
     if column > len(quoted):
-        at = width
-    left = max(0, at - _LEFT_OF_CARET) if width > _MOST_COLUMNS else 0
+        at = wide
+    left = max(0, at - _LEFT_OF_CARET) if wide > _MOST_COLUMNS else 0
     cut, skipped = _cut(shown, left)
     marker = "…" if left else ""
     return marker + cut.rstrip(), " " * (at - skipped + len(marker)) + "^"
@@ -65,11 +65,11 @@ def _cut(shown: str, left: int) -> tuple[str, int]:
     """What is seen from column ``left`` on, and how many columns really went (a wide one goes whole)."""
     skipped = start = 0
     while start < len(shown) and skipped < left:
-        skipped += _width(shown[start])
+        skipped += width(shown[start])
         start += 1
     seen, end = 0, start
-    while end < len(shown) and seen + _width(shown[end]) <= _MOST_COLUMNS:
-        seen += _width(shown[end])
+    while end < len(shown) and seen + width(shown[end]) <= _MOST_COLUMNS:
+        seen += width(shown[end])
         end += 1
     return shown[start:end] + ("…" if end < len(shown) else ""), skipped
 
@@ -79,7 +79,7 @@ def _shown(char: str) -> str:
     return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in ("Cc", "Cf", "Cs") else char
 
 
-def _width(text: str) -> int:
+def width(text: str) -> int:
     """Columns on a terminal, by Unicode's East Asian Width; combining marks take none."""
     columns = 0
     for char in text:

@@ -89,11 +89,13 @@ class Schema(resource.Resource):
         """Send every statement as the tenant's own account. Errors: ``ScriptFailed`` with file, line and statement."""
         with session.owner(self.server.name, self.owner, self.host, self.secret, self.database) as own:
             for source in self.source.files:
-                for item, text in scripts.statements(source):
+                for sent in scripts.statements(source):
                     try:
-                        own.send(text)
+                        own.send(sent.text)
                     except errors.StatementFailed as error:
-                        raise errors.ScriptFailed(error.message, errno=error.errno, where=item.where) from error
+                        where = sent.statement.where
+                        raise errors.ScriptFailed(error.message, errno=error.errno, where=where) from error
+            own.run("COMMIT")  # a script may have switched autocommit off
         return {
             "scripts": {source.label: source.sha256 for source in self.source.files},
             "tables": list(self.source.tables),

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from reconciler import errors
-from reconciler.sql import examine, firewall, rewrite, script, statement
+from reconciler.sql import examine, outgoing
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +66,13 @@ def load(root: Path, location: str) -> Scripts:
         raise errors.PlatformMisconfigured(f"the schema {location} can't be read: {error}") from error
 
 
-def statements(source: Script) -> Iterator[tuple[script.Statement, bytes]]:
+def statements(source: Script) -> Iterator[outgoing.Outgoing]:
     """Each statement of a file with what is sent for it: without a definer, an event asleep.
 
     Errors: ``ScriptRefused`` for what would leave the tenant; the file may have changed since it was examined.
     """
     with source.path.open("rb") as stream:
-        for item in script.read(stream, file=source.label):
-            fault = firewall.check(item, database=None)
-            if fault is not None or not isinstance(item, script.Statement):
-                said = fault.message if fault is not None else "a command of the client"
-                raise errors.ScriptRefused(said, where=item.where)
-            yield item, rewrite.for_tenant(item).text
+        yield from outgoing.outgoing(stream, file=source.label)
 
 
 @lru_cache(maxsize=32)
@@ -91,8 +86,8 @@ def _examined(root: Path, signature: tuple[tuple[str, int, int], ...]) -> Script
             stream.seek(0)
             report = examine.examine(stream, label)
         reports.append(report)
-        if report.events:
-            awake += _awake(path, label)
+        if report.events and not report.refusals:
+            awake += _awake(files[-1])
     return Scripts(
         files=tuple(files),
         tables=tuple(name for report in reports for name in report.tables),
@@ -106,10 +101,5 @@ def _examined(root: Path, signature: tuple[tuple[str, int, int], ...]) -> Script
     )
 
 
-def _awake(path: Path, label: str) -> Iterator[str]:
-    with path.open("rb") as stream:
-        for item in script.read(stream, file=label):
-            if isinstance(item, script.Statement) and statement.kind(item) is statement.Kind.CREATE_EVENT:
-                rewritten = rewrite.for_tenant(item)
-                if rewritten.enable:
-                    yield rewritten.event
+def _awake(source: Script) -> Iterator[str]:
+    return (sent.event for sent in statements(source) if sent.enable)

@@ -3,5 +3,5 @@
 Nothing here talks to a server or a file system. ``script.read`` cuts a stream into statements the way the
 official client does, ``statement.parse`` says what one is, ``firewall.check`` refuses what would leave the
 tenant's database, ``examine.examine`` does all of that in one pass, ``rewrite`` takes definers out and
-makes events sleep.
+makes events sleep, ``outgoing.outgoing`` yields what is left to send.
 """

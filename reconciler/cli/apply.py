@@ -1,0 +1,115 @@
+"""``reconcile apply``: the plan, carried out."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from reconciler import errors
+from reconciler.cli import manual, options, settings
+from reconciler.engine import reconcile
+from reconciler.engine.setting import Setting
+from reconciler.model import outcome
+from reconciler.model import plan as plans
+from reconciler.report import data, outcomes, styled, terminal
+from reconciler.report import plan as report
+from reconciler.report import progress as log
+
+STUCK = errors.Stuck.exit
+
+
+@click.command(
+    help=manual.page(
+        "Carry out what `reconcile plan` shows. Every tenant is a transaction of its own: afterwards it is fully "
+        "ready, or exactly as before. The plan is shown first and has to be agreed to.",
+        examples={
+            "reconcile apply": "look, agree, apply",
+            "reconcile apply --yes": "without a terminal, as in CI",
+            "reconcile apply --tenant clinica-sol": "one tenant, even if another one's spec is invalid",
+            "reconcile apply --keep-going --yes": "try all tenants, also after a failure",
+            "reconcile apply --atomic all": "all tenants, or none",
+        },
+        exits={0: "in sync, or applied"},
+        also=(3, 5, 6, 7, 65, 69, 78, 130, 143),
+    )
+)
+@options.tenants
+@options.deep
+@click.option("--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
+@click.option("--keep-going", is_flag=True, help="Go on with further tenants after a failure.")
+@click.option(
+    "--atomic",
+    type=click.Choice(["tenant", "all"]),
+    default="tenant",
+    show_default=True,
+    help="What is one transaction: each tenant, or all of them.",
+)
+@click.option(
+    "--parallel", type=click.IntRange(1, 64), metavar="N", help="Tenants at the same time. Default: the platform's."
+)
+@options.output
+@click.pass_obj
+def apply(
+    call: options.Call,
+    names: tuple[str, ...],
+    deep: bool,
+    yes: bool,
+    keep_going: bool,
+    atomic: str,
+    parallel: int | None,
+    output: str,
+) -> int:
+    """Apply; returns the exit status."""
+    if not yes and not terminal.is_terminal(sys.stdin):
+        raise errors.UsageError(
+            "there is no terminal to agree to the plan on", advice="Look at `reconcile plan`, then add --yes."
+        )
+    chosen = reconcile.Options(tenants=names, deep=deep, keep_going=keep_going, atomic=atomic, parallel=parallel or 0)
+    with settings.wanted(call, names) as setting:
+        shown = told_on_stderr(call)
+        try:
+            _, ended = reconcile.apply(
+                setting, chosen, shown, confirm=lambda planned: _agreed(call, setting, planned, yes=yes)
+            )
+        finally:
+            shown.close()
+            call.signals.release()
+    if output == "json":
+        call.show_data(data.outcomes(ended))
+    else:
+        call.show(outcomes.lines(ended))
+    return status(ended, call.signals.received)
+
+
+def told_on_stderr(call: options.Call) -> log.Told:
+    """Who tells about the work: a live view on a terminal, lines elsewhere."""
+    stream = terminal.stderr()
+    if terminal.is_terminal(stream) and terminal.colors(stream, call.color):
+        from reconciler.report import live
+
+        return live.View(stream)
+    return log.Lines(stream)
+
+
+def status(ended: list[outcome.Outcome], signal: int) -> int:
+    """The exit status: what is left over is worse news than a signal, and a signal explains everything else."""
+    found = outcome.exit_status(ended)
+    return 128 + signal if signal and found != STUCK else found
+
+
+def _agreed(call: options.Call, setting: Setting, planned: plans.Plan, *, yes: bool) -> bool:
+    """Show the plan and ask. From a yes on, a signal waits for what is open."""
+    call.say(report.lines(planned))
+    if not yes and (planned.changed or planned.platform) and not _asked():
+        call.say([styled.line("Nothing was applied.")])
+        return False
+    call.signals.hold(setting.stop)
+    return True
+
+
+def _asked() -> bool:
+    try:
+        return click.confirm("Apply this?", default=False, err=True)
+    except click.Abort:
+        return False

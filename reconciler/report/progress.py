@@ -1,0 +1,62 @@
+"""What an apply says while it works, as plain lines: for a log, a pipe, or a terminal without color."""
+
+from __future__ import annotations
+
+import threading
+from typing import TextIO
+
+from reconciler.engine import progress
+from reconciler.model.change import Change
+from reconciler.model.outcome import Outcome
+from reconciler.report import outcomes, styled, terminal
+
+
+class Told(progress.Progress):
+    """A progress that somebody sees, and that ends."""
+
+    def close(self) -> None:
+        """Nothing more will be said; a second time does nothing."""
+
+
+class Lines(Told):
+    """A line for every change that is about to be made.
+
+    It is called from the threads that work, so nothing that happens to the stream may come up in them: a log that can't
+    be written is no reason to undo a tenant.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._totals: dict[str, int] = {}
+        self._guard = threading.Lock()
+
+    def begins(self, tenant: str, changes: int) -> None:
+        """A transaction with so many changes begins."""
+        self._totals[tenant] = changes
+        self._say(tenant, f"begins, {changes} change{'s' * (changes != 1)}")
+
+    def doing(self, tenant: str, number: int, change: Change) -> None:
+        """The change with this number is about to be made."""
+        self._say(tenant, f"[{number}/{self._totals.get(tenant, number)}] {change.step}: {change.summary}")
+
+    def proving(self, tenant: str) -> None:
+        """The tenant is observed again."""
+        self._say(tenant, "looks at everything again")
+
+    def undoing(self, tenant: str, change: Change) -> None:
+        """This change is about to be undone."""
+        self._say(tenant, f"undoes {change.step}: {change.summary}")
+
+    def ends(self, outcome: Outcome) -> None:
+        """The work on a tenant ended."""
+        self._write(outcomes.headline(outcome))
+
+    def _say(self, tenant: str, text: str) -> None:
+        self._write(styled.line(f"  {tenant}  {text}"))
+
+    def _write(self, line: styled.Line) -> None:
+        with self._guard:
+            try:
+                terminal.put(styled.plain([line]), self._stream)
+            except (OSError, ValueError):
+                return
