@@ -118,7 +118,10 @@ def _make_state(root: Path) -> None:
         folder.parent.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise errors.FileFailed(f"could not make the folder {folder}: {error.strerror or error}") from error
+        raise errors.PlatformMisconfigured(
+            f"could not make the folder {folder}: {error.strerror or error}",
+            advice="Clear the way for it, or give yourself the right to write there.",
+        ) from error
 
 
 def _show(context: click.Context, root: Path, server: devserver.DevServer, output: str) -> None:

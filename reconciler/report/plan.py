@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Final
 
+from reconciler import errors
 from reconciler.model import plan as plans
 from reconciler.model.change import Change
 from reconciler.report import problem
@@ -61,7 +62,8 @@ def lines(plan: plans.Plan) -> Iterator[Line]:
 
 def of_tenant(tenant: plans.TenantPlan) -> Iterator[Line]:
     """One tenant: headline, what blocks it, what would change, what could not be seen."""
-    place = styled(f"  ({tenant.where})", Style.FAINT) if tenant.where else ""
+    where = errors.Where(tenant.where.file, tenant.where.line) if tenant.where else ""
+    place = styled(f"  ({where})", Style.FAINT) if where else ""
     yield line(
         sign(tenant.action.value),
         " ",
@@ -90,7 +92,7 @@ def changed(change: Change, *, indent: int, undo: bool = True) -> Iterator[Line]
     """One change: what, the fields, why, and the way back."""
     yield line(sign(change.action), " ", change.summary, indent=indent)
     for name, old, new in change.details:
-        yield line(styled(f"{name}: ", Style.FAINT), f"{_value(old)} → {_value(new)}", indent=indent + 4)
+        yield line(styled(f"{name}: ", Style.FAINT), fields(old, new), indent=indent + 4)
     yield line(styled(f"why: {change.reason}", Style.FAINT), indent=indent + 4)
     if undo:
         yield line(styled(f"undo: {change.undo}", Style.FAINT), indent=indent + 4)
@@ -106,6 +108,11 @@ def summary(plan: plans.Plan) -> Line:
     if plan.platform:
         parts.insert(0, f"{len(plan.platform)} change{'s' * (len(plan.platform) != 1)} of the platform")
     return line(styled("Plan: ", Style.HEADING), ", ".join(parts), ".")
+
+
+def fields(old: str, new: str) -> str:
+    """A field's old and new value."""
+    return f"{old or 'nothing'} → {new or 'nothing'}"
 
 
 def tenants(count: int) -> str:
@@ -124,7 +131,3 @@ def _blocker(blocker: plans.Blocker, tenant: plans.TenantPlan) -> Iterator[Line]
         yield line(styled(f"at {blocker.where}", Style.FAINT), indent=6)
     if blocker.advice:
         yield problem.advice(blocker.advice, indent=6)
-
-
-def _value(text: str) -> str:
-    return text if text else '""'

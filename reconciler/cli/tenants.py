@@ -1,0 +1,111 @@
+"""``reconcile status``, ``history``, ``show``: what the store knows, without asking a server."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler import errors
+from reconciler.cli import manual, options, settings
+from reconciler.engine import conditions
+from reconciler.ports.store import journal
+from reconciler.report import styled, transaction
+from reconciler.report import tenants as report
+
+_tenant = click.argument("tenant", required=False)
+
+
+@click.command(
+    help=manual.page(
+        "Show the tenants on record and their conditions: Ready, and while it holds Reconciling, Stalled, Suspended. "
+        "Asks the store only; whether a server has drifted is what `reconcile plan` finds.",
+        examples={
+            "reconcile status": "",
+            "reconcile status clinica-sol": "one tenant",
+            "reconcile status --format json": "for programs",
+        },
+        exits={0: "shown, whatever the conditions are"},
+        also=(65, 78),
+    )
+)
+@_tenant
+@options.output
+@click.pass_obj
+def status(call: options.Call, tenant: str | None, output: str) -> int:
+    """Show conditions; returns the exit status."""
+    with settings.recorded(call) as setting:
+        found = conditions.of_tenants(setting, tenant)
+    if output == "json":
+        call.show_data(report.status_data(found))
+    elif found:
+        call.show(report.status_lines(found))
+    else:
+        _nothing(call)
+    return 0
+
+
+@click.command(
+    help=manual.page(
+        "Show what was done, newest first: when, to which tenant, how it ended, by whom and from which revision.",
+        examples={
+            "reconcile history": "the last 20 transactions",
+            "reconcile history clinica-sol --limit 5": "",
+            "reconcile show 1f0c33aa": "one of them, step by step",
+        },
+        exits={0: "shown"},
+        also=(65, 78),
+    )
+)
+@_tenant
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, metavar="N", help="At most so many."
+)
+@options.output
+@click.pass_obj
+def history(call: options.Call, tenant: str | None, limit: int, output: str) -> int:
+    """Show transactions; returns the exit status."""
+    found: list[journal.Transaction] = []
+    with settings.recorded(call) as setting:
+        if setting.store is not None:
+            found = setting.store.read(lambda connection: journal.latest(connection, tenant, limit))
+    if output == "json":
+        call.show_data(report.history_data(found))
+    elif found:
+        call.show(report.history_lines(found))
+    else:
+        _nothing(call, tenant or "")
+    return 0
+
+
+@click.command(
+    help=manual.page(
+        "Show one transaction, step by step: what it meant to do, how long each change took, how it was undone, what "
+        "is left over, and every record of its journal. The first digits of its id are enough.",
+        examples={"reconcile show 1f0c33aa": "", "reconcile show 1f0c33aa --format json": "for programs"},
+        exits={0: "shown"},
+        also=(65, 78),
+    )
+)
+@click.argument("identity", metavar="TRANSACTION")
+@options.output
+@click.pass_obj
+def show(call: options.Call, identity: str, output: str) -> int:
+    """Show a transaction; returns the exit status."""
+    with settings.recorded(call) as setting:
+        store = setting.opened()
+        head = store.read(lambda connection: journal.find(connection, identity)) if identity else None
+        if head is None:
+            raise errors.UsageError(
+                f"no transaction's id begins with {identity!r}, or those of several do",
+                advice="`reconcile history` lists them.",
+            )
+        entries = store.read(lambda connection: journal.entries(connection, head.id))
+    if output == "json":
+        call.show_data(transaction.as_data(head, entries))
+    else:
+        call.show(transaction.lines(head, entries))
+    return 0
+
+
+def _nothing(call: options.Call, tenant: str = "") -> None:
+    of = f" of tenant {tenant}" if tenant else ""
+    call.say([styled.line(f"Nothing is on record{of} yet; `reconcile apply` is what puts something there.")])

@@ -1,0 +1,141 @@
+"""Tenants with their conditions, and what was done to them: for people and for programs."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from reconciler.engine import conditions
+from reconciler.model.states import TransactionState
+from reconciler.ports.store import journal
+from reconciler.report import data
+from reconciler.report.styled import EMPTY, Line, Segment, Style, line, styled, table
+
+SHORT: Final = 8
+OUTCOMES: Final[dict[TransactionState, tuple[str, Style]]] = {
+    TransactionState.COMMITTED: ("applied", Style.GOOD),
+    TransactionState.ROLLED_BACK: ("rolled-back", Style.BAD),
+    TransactionState.STUCK: ("stuck", Style.BAD),
+    TransactionState.OPEN: ("open", Style.UPDATE),
+    TransactionState.UNDOING: ("undoing", Style.UPDATE),
+}
+_TROUBLE: Final = {"Stalled", "Drifted"}
+
+
+def status_lines(found: Sequence[conditions.Status]) -> Iterator[Line]:
+    """A line a tenant, and one a condition that needs a word; a count at the end."""
+    rows: list[tuple[Segment, ...]] = [_heads("TENANT", "PRODUCT", "STATE", "READY", "REVISION")]
+    rows += [_row(entry) for entry in found]
+    for entry, shown in zip((None, *found), table(rows), strict=True):
+        yield shown
+        for condition in entry.conditions if entry else ():
+            if condition.type != "Ready" or condition.status != conditions.TRUE:
+                style = Style.BAD if condition.type in _TROUBLE else Style.FAINT
+                yield line(styled(f"{condition.type}: ", style), condition.reason, ", ", condition.message, indent=4)
+    ready = sum(entry.has("Ready") for entry in found)
+    yield EMPTY
+    yield line(f"{ready} of {len(found)} ready.")
+
+
+def status_data(found: Iterable[conditions.Status]) -> dict[str, Any]:
+    """``reconcile status --format json``."""
+    return {
+        "formatVersion": data.FORMAT,
+        "tenants": [
+            {
+                "tenant": entry.tenant,
+                "product": entry.product,
+                "state": entry.state,
+                "revision": entry.revision or None,
+                "conditions": [
+                    {
+                        "type": condition.type,
+                        "status": condition.status,
+                        "reason": condition.reason,
+                        "message": condition.message,
+                        "lastTransitionTime": condition.since or None,
+                    }
+                    for condition in entry.conditions
+                ],
+            }
+            for entry in found
+        ],
+    }
+
+
+def history_lines(found: Sequence[journal.Transaction]) -> Iterator[Line]:
+    """A line a transaction, as they are given."""
+    rows: list[tuple[Segment, ...]] = [
+        _heads("TIME", "TRANSACTION", "TENANT", "ACTION", "OUTCOME", "SECONDS", "REVISION", "ACTOR")
+    ]
+    for entry in found:
+        took = seconds(entry)
+        rows.append(
+            (
+                styled(moment(entry.started_at), Style.FAINT),
+                styled(entry.id[:SHORT], Style.PLAIN),
+                styled(entry.tenant, Style.HEADING),
+                styled(entry.action, Style.PLAIN),
+                styled(*OUTCOMES[entry.state]),
+                styled("" if took is None else f"{took:.1f}", Style.PLAIN),
+                styled(revision(entry.revision), Style.FAINT),
+                styled(entry.actor, Style.FAINT),
+            )
+        )
+    yield from table(rows)
+
+
+def history_data(found: Iterable[journal.Transaction]) -> dict[str, Any]:
+    """``reconcile history --format json``."""
+    return {"formatVersion": data.FORMAT, "transactions": [transaction_data(entry) for entry in found]}
+
+
+def transaction_data(entry: journal.Transaction) -> dict[str, Any]:
+    """A transaction's head; ``seconds`` by the clock of whoever ran it, null while it is open."""
+    return {
+        "transaction": entry.id,
+        "tenant": entry.tenant,
+        "action": entry.action,
+        "outcome": OUTCOMES[entry.state][0],
+        "actor": entry.actor,
+        "revision": entry.revision,
+        "startedAt": entry.started_at,
+        "endedAt": entry.ended_at,
+        "seconds": seconds(entry),
+    }
+
+
+def seconds(entry: journal.Transaction) -> float | None:
+    """How long it was open; None while it is."""
+    if not entry.ended_at:
+        return None
+    begin, end = (datetime.datetime.fromisoformat(text) for text in (entry.started_at, entry.ended_at))
+    return round((end - begin).total_seconds(), 3)
+
+
+def moment(stamp: str) -> str:
+    """``2027-01-31T12:00:00.000000Z`` as a person reads it: ``2027-01-31 12:00:00Z``."""
+    return f"{stamp[:19].replace('T', ' ')}Z"
+
+
+def revision(text: str) -> str:
+    """``main@sha1:<40 hex>`` with as many digits as tell it from others."""
+    name, colon, digest = text.partition(":")
+    return f"{name}{colon}{digest[:12]}"
+
+
+def _row(entry: conditions.Status) -> tuple[Segment, ...]:
+    ready = next((found.status for found in entry.conditions if found.type == "Ready"), conditions.UNKNOWN)
+    style = {conditions.TRUE: Style.GOOD, conditions.FALSE: Style.BAD}.get(ready, Style.UPDATE)
+    return (
+        styled(entry.tenant, Style.HEADING),
+        styled(entry.product, Style.PLAIN),
+        styled(entry.state, Style.PLAIN),
+        styled(ready, style),
+        styled(revision(entry.revision) or "-", Style.FAINT),
+    )
+
+
+def _heads(*texts: str) -> tuple[Segment, ...]:
+    return tuple(styled(text, Style.FAINT) for text in texts)
