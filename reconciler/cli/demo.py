@@ -119,7 +119,7 @@ def _plans(tour: Tour) -> None:
 
 def _applies(tour: Tour) -> None:
     tour.stage("Apply", "Each tenant is made in a transaction: fully ready, or as if it had never been tried.")
-    tour.run("apply", "--yes")
+    tour.run("apply", "--yes", planned=True)
     tour.run("status")
     world = tour.look()
     for name in ("agenda_clinica_sol", "pos_abarrotes_lupita", CENTRAL):
@@ -155,7 +155,7 @@ def _verifies_the_license(tour: Tour) -> None:
     (tour.folder / "other.json").write_text(json.dumps(_OTHER, indent=2) + "\n", encoding="utf-8")
     tour.run("license", "inspect", file, "--keys", ring)
     tour.run("license", "verify", file, "--keys", ring, "--hardware", "caja-1.json")
-    tour.run("license", "verify", file, "--keys", ring, "--hardware", "other.json", ends=3)
+    tour.run("license", "verify", file, "--keys", ring, "--hardware", "other.json", ends=3, meaning="not accepted")
 
 
 def _applies_again(tour: Tour) -> None:
@@ -169,10 +169,10 @@ def _changes_a_plan(tour: Tour) -> None:
     tour.stage(
         "A change", f"Tenant {AGENDA} moves from the plan pro to business: only what follows from that is changed."
     )
-    tour.edit(f"specs/tenants/{AGENDA}.yaml", r"^  plan: pro\b", "  plan: business")
+    tour.edit(f"specs/tenants/{AGENDA}.yaml", r"^  plan: pro(?: {5})?", "  plan: business")
     tour.run("plan")
     before = tour.look()
-    tour.run("apply", "--yes")
+    tour.run("apply", "--yes", planned=True)
     for line in before.difference(tour.look()):
         tour.say(f"  {line}", Style.UPDATE)
     connection = witness.as_root(tour.server)
@@ -191,7 +191,8 @@ def _rolls_back(tour: Tour) -> None:
     with (tour.folder / SCHEMA).open("a", encoding="utf-8") as schema:
         schema.write(_BAD)
     before = tour.look()
-    tour.run("apply", "--yes", "--tenant", THIRD, ends=6)
+    tour.run("plan", "--tenant", THIRD)
+    tour.run("apply", "--yes", "--tenant", THIRD, ends=6, planned=True)
     tour.prove_equal(before, "the rollback")
     tour.run("history", THIRD)
     text = (tour.folder / SCHEMA).read_text(encoding="utf-8")
@@ -203,7 +204,7 @@ def _recovers(tour: Tour) -> None:
         "A kill", "The same tenant with the schema mended; the process is killed (-9) in the middle of its work."
     )
     before = tour.look()
-    process = tour.start("apply", "--yes", "--tenant", THIRD)
+    process = tour.start("killed.log", "apply", "--yes", "--tenant", THIRD)
     try:
         tour.expect(_half_made(tour, process), "the apply ended before it could be killed")
     finally:
@@ -234,7 +235,7 @@ def _half_made(tour: Tour, process: subprocess.Popen[bytes]) -> bool:
 
 def _succeeds(tour: Tour) -> None:
     tour.stage("The same apply", "With nothing in its way the third tenant is made, beside the others.")
-    tour.run("apply", "--yes")
+    tour.run("apply", "--yes", planned=True)
     tour.run("status")
 
 

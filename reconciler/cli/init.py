@@ -42,7 +42,9 @@ def init(call: options.Call, directory: Path) -> int:
             _copy(_sample(name), directory / name)
         _ignore(directory / ".gitignore")
     except OSError as error:
-        raise errors.FileFailed(f"could not make {directory}: {error}") from error
+        raise errors.ReconcileError(
+            f"could not make {directory}: {error}", advice="Check the folder's permissions and the space that is left."
+        ) from error
     call.show(_next(directory))
     return 0
 

@@ -10,18 +10,21 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import errors
 from reconciler.cli import dev, manual, options, witness
 from reconciler.ports import devserver
-from reconciler.report import styled
+from reconciler.report import styled, terminal
 from reconciler.report.styled import Style
 
 CENTRAL = "license_manager"
 DELIVERIES = "state/deliveries"
 _MARK = ".reconcile-demo"
+_END_OF_PLAN = "Plan: "
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(slots=True)
@@ -75,19 +78,31 @@ class Tour:
         """Print a line or several."""
         self.call.show(styled.line(styled.styled(line, style)) for line in text.splitlines())
 
-    def run(self, *words: str, ends: int = 0) -> None:
-        """Run ``reconcile`` as a person would, show it, and expect it to end with the status ``ends``."""
+    def run(self, *words: str, ends: int = 0, meaning: str = "", planned: bool = False) -> None:
+        """Run ``reconcile`` as a person would, show it, and expect it to end with the status ``ends``.
+
+        ``meaning`` says in words what that status is. With ``planned`` the plan that an apply shows first is left out,
+        because it was shown before.
+        """
         self.say(f"$ reconcile {' '.join(words)}", Style.ADVICE)
-        status = subprocess.run(self._command(words), cwd=self._place(words), check=False).returncode  # noqa: S603
+        with subprocess.Popen(  # noqa: S603 - this program itself
+            self._command(words), cwd=self._place(words), stderr=subprocess.PIPE if planned else None
+        ) as process:
+            if process.stderr is not None:
+                self._without_plan(process.stderr)
+        status = process.returncode
         self.expect(status == ends, f"`reconcile {words[0]}` ended with {status} instead of {ends}")
         if ends:
-            self.say(f"(exit status {status}: {manual.EXITS.get(status, '')})", Style.FAINT)
+            self.say(f"(exit status {status}: {meaning or manual.EXITS.get(status, '')})", Style.FAINT)
         self.say("\n")
 
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start ``reconcile`` without waiting for it."""
-        self.say(f"$ reconcile {' '.join(words)} &", Style.ADVICE)
-        return subprocess.Popen(self._command(words), cwd=self.folder)  # noqa: S603 - this program itself
+    def start(self, log: str, *words: str) -> subprocess.Popen[bytes]:
+        """Start ``reconcile`` without waiting for it; what it prints goes to the file ``log``."""
+        self.say(f"$ reconcile {' '.join(words)} > {log} 2>&1 &", Style.ADVICE)
+        with (self.folder / log).open("wb") as file:
+            return subprocess.Popen(  # noqa: S603 - this program itself
+                self._command(words), cwd=self.folder, stdout=file, stderr=subprocess.STDOUT
+            )
 
     def expect(self, holds: bool, otherwise: str) -> None:
         """End the demo unless ``holds``."""
@@ -128,9 +143,23 @@ class Tour:
         difference = before.difference(after)
         self.expect(not difference, f"after {what} {'; '.join(difference[:5])}")
 
+    def _without_plan(self, lines: Iterable[bytes]) -> None:
+        """Pass on what follows the plan's last line, or all of it if there was no plan."""
+        held: list[str] | None = []
+        for raw in lines:
+            line = raw.decode("utf-8", "replace")
+            if held is None:
+                terminal.put(line, terminal.stderr())
+            elif _ESCAPES.sub("", line).startswith(_END_OF_PLAN):
+                held = None
+                self.say("(its plan, as above)", Style.FAINT)
+            else:
+                held.append(line)
+        terminal.put("".join(held or ()), terminal.stderr())
+
     def _place(self, words: tuple[str, ...]) -> Path:
         return self.folder.parent if words[0] == "init" else self.folder
 
-    @staticmethod
-    def _command(words: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "reconciler", *words]
+    def _command(self, words: tuple[str, ...]) -> list[str]:
+        color = "always" if terminal.colors(terminal.stdout(), self.call.color) else "never"
+        return [sys.executable, "-m", "reconciler", "--color", color, *words]

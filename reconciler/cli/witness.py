@@ -105,11 +105,18 @@ def _privileges(connection: mysql.Connection) -> Iterator[tuple[str, str]]:
 
 
 def _rows(connection: mysql.Connection, database: str) -> Iterator[tuple[str, str]]:
+    """Each row of a database's tables, named by its table and primary key."""
     tables = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE'"
+    columns = (
+        "SELECT COLUMN_NAME, COLUMN_KEY = 'PRI' FROM information_schema.COLUMNS "
+        "WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"
+    )
     for (table,) in connection.rows(tables, (database,)):
-        for row in connection.rows(f"SELECT * FROM {names.qualified(database, str(table))}"):
-            text = repr(row)
-            yield f"{table} {_digest(text.encode())[:12]}", text
+        described = connection.rows(columns, (database, table))
+        listed = ", ".join(names.identifier(str(column)) for column, _ in described)
+        for row in connection.rows(f"SELECT {listed} FROM {names.qualified(database, str(table))}"):
+            key = [str(value) for (_, primary), value in zip(described, row, strict=True) if primary]
+            yield " ".join([str(table), *key]), repr(row)
 
 
 def _files(folder: Path, root: Path) -> Iterator[tuple[str, str]]:

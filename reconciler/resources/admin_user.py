@@ -47,12 +47,12 @@ class AdminUser(resource.Resource):
         return f"{self.server.name}/{self.database}/{self.table}"
 
     def observe(self, sight: Sight) -> State:
-        """The followed columns of the row; None if it is not there."""
+        """The whole row, or the followed columns as recorded; None if it is not there."""
         if self.fresh:
             return None
         if not sight.deep and self.fact.get("follows") == dict(self.follows):
             return {"row": dict(self.follows)}
-        columns = list(self.follows)
+        columns = sight.columns(self.server, self.database, self.table)
         found = sight.rows(
             self.server,
             f"SELECT {', '.join(map(names.identifier, columns))} FROM {names.qualified(self.database, self.table)} "
@@ -101,8 +101,9 @@ class AdminUser(resource.Resource):
         admin, target = session.admin(self.server.name), names.qualified(self.database, self.table)
         after = change.after or {}
         with admin.transaction():
-            now = rows.fetch(admin, target, list(self.follows), self.key)
-            if not self.fresh and not rows.alike(now, (change.before or {})["row"]):
+            was = (change.before or {}).get("row")
+            now = rows.fetch(admin, target, list(was or self.key), self.key)
+            if not self.fresh and not _as_before(now, was):
                 raise errors.StepFailed(f"the administrator {self._person()} was changed by somebody else meanwhile")
             rows.put(admin, target, self.key, now=now, then=after["row"])
         return {"follows": dict(self.follows)}
@@ -116,10 +117,12 @@ class AdminUser(resource.Resource):
         server, database, table = change.name.split("/", 2)
         admin, target = session.admin(server), names.qualified(database, table)
         with admin.transaction():
-            now = rows.fetch(admin, target, list(after["row"]), after["key"])
+            now = rows.fetch(admin, target, list({**after["row"], **(before["row"] or {})}), after["key"])
+            if _as_before(now, before["row"]):
+                return
             if now is not None and rows.alike(now, after["row"]):
                 rows.put(admin, target, after["key"], now=now, then=before["row"])
-            elif not _as_before(now, before["row"]):
+            else:
                 raise resource.Foreign(change, "the administrator's row was changed by somebody else meanwhile")
 
     @classmethod
@@ -131,7 +134,9 @@ class AdminUser(resource.Resource):
         server, database, table = change.name.split("/", 2)
         admin, target = session.admin(server), names.qualified(database, table)
         with admin.transaction():
-            return _as_before(rows.fetch(admin, target, list(after["row"]), after["key"]), before["row"])
+            return _as_before(
+                rows.fetch(admin, target, list(before["row"] or after["row"]), after["key"]), before["row"]
+            )
 
     def _person(self) -> str:
         return ", ".join(str(value) for value in self.follows.values())

@@ -102,7 +102,12 @@ class CentralRows(resource.Resource):
             now = _locked(session, table, change.before or change.after or {})
             if now == change.before:
                 return
-            ours = now is None if change.after is None else now and now["transaction_id"] == session.transaction
+            # The activation, undone before this, has put the former mark back on a row that it did not make.
+            flipped = {**(change.after or {}), "transaction_id": (change.before or {}).get("transaction_id")}
+            if change.after is None:
+                ours = now is None
+            else:
+                ours = now is not None and (now["transaction_id"] == session.transaction or now == flipped)
             if not ours:
                 raise resource.Foreign(change, f"the central row {key} was changed by somebody else meanwhile")
             _put(session, table, now, change.before)

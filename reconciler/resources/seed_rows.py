@@ -55,12 +55,13 @@ class SeedRows(resource.Resource):
         return plan.digest([self.policy, list(self.key), [dict(row) for row in self._wanted().values()]])
 
     def observe(self, sight: Sight) -> State:
-        """The table's rows by key, in the columns that matter; nothing is read where nothing can have changed."""
+        """The table's rows by key, whole if they may be changed; nothing is read where nothing can have changed."""
         if self.fresh:
             return _FRESH
         if not sight.deep and self.fact.get("digest") == self.digest:
             return {"recorded": True}
-        columns = self._columns()
+        enforced = self.policy == "enforce"
+        columns = sight.columns(self.server, self.database, self.table) if enforced else list(self.key)
         listed = ", ".join(map(names.identifier, columns))
         target = names.qualified(self.database, self.table)
         found = sight.rows(self.server, f"SELECT {listed} FROM {target}")
@@ -94,7 +95,10 @@ class SeedRows(resource.Resource):
         if self.policy == "enforce" and self.retired:
             for key, now in have.items():
                 if key not in wanted and not rows.alike(now, self.retired):
-                    before[key], after[key] = dict(now), {**now, **self.retired}
+                    before[key], after[key] = (
+                        dict(now),
+                        {**{column: now[column] for column in self.key}, **self.retired},
+                    )
                     details.append((key, "offered", "retired"))
         if not before:
             return
@@ -120,8 +124,9 @@ class SeedRows(resource.Resource):
         with admin.transaction():
             for key, then in (change.after or {})["rows"].items():
                 at = {column: then[column] for column in self.key}
-                now = rows.fetch(admin, target, self._columns(), at)
-                if not self.fresh and not _same_row(now, before[key]):
+                was = before.get(key)
+                now = rows.fetch(admin, target, list(was or self.key), at)
+                if not self.fresh and not _same_row(now, was):
                     raise errors.StepFailed(f"row {key} of {target} was changed by somebody else meanwhile")
                 rows.put(admin, target, at, now=now, then=then)
         return {"digest": self.digest}
@@ -137,7 +142,7 @@ class SeedRows(resource.Resource):
         with admin.transaction():
             for key, then in change.before["rows"].items():
                 at = {column: after[key][column] for column in (change.after or {})["key"]}
-                now = rows.fetch(admin, target, list(after[key]), at)
+                now = rows.fetch(admin, target, list({**after[key], **(then or {})}), at)
                 if _same_row(now, then):
                     continue
                 if not rows.alike(now, after[key]):
@@ -155,7 +160,7 @@ class SeedRows(resource.Resource):
         with admin.transaction():
             for key, then in change.before["rows"].items():
                 at = {column: after[key][column] for column in (change.after or {})["key"]}
-                if not _same_row(rows.fetch(admin, target, list(after[key]), at), then):
+                if not _same_row(rows.fetch(admin, target, list(then or after[key]), at), then):
                     return False
         return True
 
@@ -165,11 +170,6 @@ class SeedRows(resource.Resource):
             stored = {column: _stored(value) for column, value in row.items()}
             wanted[self._key(stored)] = stored
         return wanted
-
-    def _columns(self) -> list[str]:
-        if self.policy == "if-absent":
-            return list(self.key)
-        return list(dict.fromkeys([*self.key, *(column for row in self.rows for column in row), *(self.retired or {})]))
 
     def _key(self, row: Mapping[str, Any]) -> str:
         return " ".join(str(row[column]) for column in self.key)

@@ -59,6 +59,19 @@ class Sight:
                 self._central.append(view.look(connection, self.place.central_database, self.tenants))
             return self._central[0]
 
+    def columns(self, server: Server, database: str, table: str) -> list[str]:
+        """The columns of a table that can be written; an image of a row has all of them.
+
+        Some change by themselves with every UPDATE (ON UPDATE CURRENT_TIMESTAMP), and have to be put back too.
+        """
+        found = self.rows(
+            server,
+            "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s "
+            "AND IS_GENERATED = 'NEVER' ORDER BY ORDINAL_POSITION",
+            (database, table),
+        )
+        return [str(row[0]) for row in found]
+
     def rows(self, server: Server, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """Rows from inside a tenant's database; only for what a bulk look can't tell."""
         return self.connection(server).rows(statement, parameters)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,11 +36,10 @@ class SimulatedDeath(BaseException):
 
 
 class Boundaries:
-    """Counts every boundary that is crossed, and lets one of them fail. ``at`` 0: none fails."""
+    """Counts every boundary that is crossed, and lets some of them fail: ``faults`` by their number, from 1."""
 
-    def __init__(self, at: int = 0, fault: Fault = Fault.ERROR) -> None:
-        self.at = at
-        self.fault = fault
+    def __init__(self, faults: Mapping[int, Fault] | None = None) -> None:
+        self.faults = dict(faults or {})
         self.log: list[str] = []
         self.dead = False
         self._lock = threading.Lock()
@@ -66,19 +65,19 @@ class Boundaries:
             if self.dead:
                 raise SimulatedDeath
             self.log.append(what)
-            hit = self.count == self.at
-        if not hit:
-            return action()
-        match self.fault:
+            fault = self.faults.get(self.count)
+        match fault:
+            case None:
+                return action()
             case Fault.ERROR:
                 raise error()
             case Fault.LOST_BEFORE | Fault.LOST_AFTER:
-                if self.fault is Fault.LOST_AFTER:
+                if fault is Fault.LOST_AFTER:
                     action()
                 if lose is None:
                     raise error()
                 lose()
-                raise errors.ConnectionLost(f"{self.fault}: {what}")
+                raise errors.ConnectionLost(f"{fault}: {what}")
             case Fault.DEATH_BEFORE:
                 self._die()
             case Fault.DEATH_AFTER:

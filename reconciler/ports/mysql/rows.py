@@ -15,10 +15,10 @@ Row = Mapping[str, Any]
 
 
 def plain(value: Any) -> Any:
-    """A column's value as JSON can hold it: dates, times and decimals as the text that the server would print."""
+    """A column's value as JSON can hold it: dates, times and decimals as the server would print them, octets in hex."""
     match value:
         case bytes():
-            return value.decode("utf-8", "replace")
+            return {"hex": value.hex()}
         case dt.datetime():
             return value.isoformat(" ")
         case dt.date():
@@ -77,4 +77,4 @@ def _where(key: Row) -> str:
 
 
 def _given(row: Row) -> tuple[Any, ...]:
-    return tuple(row.values())
+    return tuple(bytes.fromhex(value["hex"]) if isinstance(value, dict) else value for value in row.values())
