@@ -82,7 +82,7 @@ class Tour:
         """Run ``reconcile`` as a person would, show it, and expect it to end with the status ``ends``.
 
         ``meaning`` says in words what that status is. With ``planned`` the plan that an apply shows first is left out,
-        because it was shown before.
+        because it, or one like it, was shown before.
         """
         self.say(f"$ reconcile {' '.join(words)}", Style.ADVICE)
         with subprocess.Popen(  # noqa: S603 - this program itself
@@ -130,8 +130,11 @@ class Tour:
         """What there is, seen past the engine."""
         return witness.look(self.server, self.folder / DELIVERIES, CENTRAL)
 
-    def prove_equal(self, before: witness.World, what: str) -> None:
-        """Show, kind by kind, that the world is as it was ``before``; ``what`` happened since."""
+    def prove_equal(self, before: witness.World, what: str, *, named: bool = False) -> None:
+        """Show, kind by kind, that the world is as it was ``before``; ``what`` happened since.
+
+        With ``named`` everything that is there is listed by name, but for the many privileges.
+        """
         after = self.look()
         rows = [tuple(styled.styled(word, Style.FAINT) for word in ("", "before", "after", ""))]
         for (name, was), (_, found) in zip(before.parts(), after.parts(), strict=True):
@@ -139,6 +142,13 @@ class Tour:
             verdict = styled.styled("the same" if same else "different", Style.GOOD if same else Style.BAD)
             rows.append((*(styled.styled(word, Style.PLAIN) for word in (name, len(was), len(found))), verdict))
         self.call.show(styled.table(rows, indent=2))
+        for name, found in after.parts() if named else ():
+            if name != "privileges":
+                listed = f"{name} after it: {', '.join(sorted(found))}"
+                self.say(
+                    textwrap.fill(listed, 110, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False),
+                    Style.FAINT,
+                )
         self.say("\n")
         difference = before.difference(after)
         self.expect(not difference, f"after {what} {'; '.join(difference[:5])}")
@@ -152,7 +162,7 @@ class Tour:
                 terminal.put(line, terminal.stderr())
             elif _ESCAPES.sub("", line).startswith(_END_OF_PLAN):
                 held = None
-                self.say("(its plan, as above)", Style.FAINT)
+                self.say("(the plan that it shows first is left out here)", Style.FAINT)
             else:
                 held.append(line)
         terminal.put("".join(held or ()), terminal.stderr())

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from reconciler import errors
+from reconciler.engine import preflight
 from reconciler.engine.setting import Setting
 from reconciler.model.change import Change
 from reconciler.model.states import TransactionState
@@ -57,6 +58,17 @@ def changes(setting: Setting, central: Connection) -> Iterator[Change]:
             else f"bring the central database {name} from revision {found} to {migrate.HEAD}",
             "there is none yet" if found is None else "this version of reconciler needs it",
         )
+
+
+def check(setting: Setting) -> None:
+    """Whether the central server will let all be made. Errors: ``Refused`` with the first reason against it."""
+    server = setting.servers[setting.place.central_server]
+    central = setting.ports.connect(server)
+    try:
+        for refusal in preflight.check_server(central, server, setting, acts=True).refusals:
+            raise refusal
+    finally:
+        central.close()
 
 
 def lay(setting: Setting) -> Setting:

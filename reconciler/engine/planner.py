@@ -13,6 +13,7 @@ from reconciler.model.given import Given
 from reconciler.model.record import Record
 from reconciler.model.step import Step
 from reconciler.model.tenant import Tenant
+from reconciler.ports.central import view
 from reconciler.ports.mysql.census import Unseen
 from reconciler.products.product import Product
 from reconciler.resources.resource import Resource
@@ -20,6 +21,8 @@ from reconciler.resources.sight import Sight
 from reconciler.spec import option
 
 CATALOGUE_FACT = "catalogue"
+_LOST = view.MISSING | {1054}
+"""What a server says of a database, table or column that is not there."""
 
 
 def plan_tenant(
@@ -31,7 +34,8 @@ def plan_tenant(
     before it in the plan will have left it.
     """
     blockers = [blocker(error, tenant) for error in forbidden(tenant, given.record)]
-    steps = list(product.flow(tenant, given))
+    # Under another product, server or name everything would look foreign or gone, which is not what is wrong.
+    steps = [] if blockers else list(product.flow(tenant, given))
     unknown: dict[plan.Unknown, None] = {}
     overlay: dict[tuple[str, str], State] = {}
     found: list[tuple[Step[Resource], State, list[Change]]] = []
@@ -45,8 +49,16 @@ def plan_tenant(
         except Unseen as unseen:
             unknown[plan.Unknown(unseen.what, unseen.privilege)] = None
             continue
+        except errors.VanishedDatabase as error:
+            blockers.append(blocker(error, tenant))
+            break  # nothing in it can be looked at
         except errors.Refused as error:
             blockers.append(blocker(error, tenant))
+            continue
+        except errors.StatementFailed as error:
+            if error.errno not in _LOST:
+                raise
+            blockers.append(blocker(errors.SchemaDrifted(error.message), tenant))
             continue
         for change in changes:
             overlay[address] = change.after
@@ -74,14 +86,22 @@ def forbidden(tenant: Tenant[Any, Any], record: Record | None) -> list[errors.Fo
     """What the spec asks of an existing tenant that can't change in place."""
     if record is None:
         return []
+    if record.database and not tenant.database and record.product == tenant.product:
+        return [
+            errors.ForbiddenChange(
+                f"tenant {tenant.name} has the database {record.database}, and its spec asks for none; taking a "
+                "database away is not supported yet",
+                where=tenant.at("spec", "cloudSync"),
+                advice="Put back what gives it a database (cloudSync: true); state: suspended locks its accounts.",
+            )
+        ]
     return [
         errors.ForbiddenChange(f"the {what} of tenant {tenant.name} can't change from {was} to {wanted}", where=where)
         for what, was, wanted, where in (
             ("product", record.product, tenant.product, tenant.where),
             ("server", record.server, tenant.server.name, tenant.at("spec", "server")),
             ("client host", record.client_host, tenant.server.client_host, tenant.where),
-            # A database that is new, or taken away, is no other name for the same one.
-            ("database", record.database, tenant.database or record.database, tenant.where),
+            ("database", record.database, tenant.database, tenant.where),
         )
         if was and was != wanted
     ]
@@ -97,6 +117,18 @@ def refusal(tenant: Tenant[Any, Any], error: errors.ReconcileError) -> plan.Tena
     return plan.TenantPlan(
         tenant.name, tenant.product, plan.Action.BLOCKED, blockers=(blocker(error, tenant),), where=tenant.where
     )
+
+
+def orphan(record: Record, *, prune: bool) -> plan.TenantPlan:
+    """The plan of a tenant that the specs no longer have: it stays, and where it should go that is said."""
+    if not prune:
+        return plan.TenantPlan(record.tenant, record.product, plan.Action.ORPHANED)
+    error = errors.GuardRefused(
+        f"tenant {record.tenant} has no spec any more and guards.prune is true, but deleting is not supported yet",
+        advice="Put the spec back, or set guards.prune: false; then the tenant is reported as orphaned and stays.",
+    )
+    said = plan.Blocker(error.code, error.message, error.next, exit=error.exit)
+    return plan.TenantPlan(record.tenant, record.product, plan.Action.BLOCKED, blockers=(said,))
 
 
 def blocker(error: errors.ReconcileError, tenant: Tenant[Any, Any]) -> plan.Blocker:

@@ -23,6 +23,7 @@ OLDEST = (10, 5)
 """Databases carry a comment, our mark, since MariaDB 10.5 (Knowledge Base, "CREATE DATABASE")."""
 
 GLOBAL = ("CREATE USER", "RELOAD", "PROCESS", "CONNECTION ADMIN", "SHOW DATABASES")
+_WRITING = frozenset({"CREATE USER", "CREATE", "DROP", "ALTER", "INSERT", "UPDATE", "DELETE"})
 _FREE_BYTES = 16 * 1024 * 1024
 
 
@@ -34,8 +35,8 @@ class Finding:
     planning: bool = False
 
 
-def check_server(connection: Connection, server: Server, setting: Setting) -> Finding:
-    """Everything about ``server`` that would stop a change there."""
+def check_server(connection: Connection, server: Server, setting: Setting, *, acts: bool = False) -> Finding:
+    """Everything about ``server`` that would stop a change there; ``acts`` asks for it of a planning account too."""
     finding = Finding()
     version = str(connection.value("SELECT VERSION()"))
     if "mariadb" not in version.lower() or _numbers(version) < OLDEST:
@@ -48,10 +49,10 @@ def check_server(connection: Connection, server: Server, setting: Setting) -> Fi
         )
         return finding
     held = _global_privileges(connection)
-    finding.planning = "CREATE USER" not in held
+    finding.planning = not _writes(connection, held)
     finding.refusals += _settings(connection, server)
     finding.refusals += _anonymous(connection, server)
-    if not finding.planning:
+    if acts or not finding.planning:
         finding.refusals += _missing(connection, server, setting, held)
         finding.refusals += _policies(connection, server)
     return finding
@@ -102,6 +103,7 @@ def _missing(
             if error.errno not in DENIED:
                 raise
             yield _lacks(server, ["SELECT"], "mysql.*", f"GRANT SELECT ON mysql.* TO {account};")
+            return  # what ALL means can't be seen without it
     everything = privileges.expanded(str(row[0]) for row in connection.rows("SHOW COLUMNS FROM mysql.db"))
     if {*everything, privileges.GRANT_OPTION} <= held:
         return
@@ -195,6 +197,13 @@ def _global_privileges(connection: Connection) -> frozenset[str]:
     if "SUPER" in held:
         held.add("CONNECTION ADMIN")
     return frozenset(held)
+
+
+def _writes(connection: Connection, held: frozenset[str]) -> bool:
+    user, host = str(connection.value("SELECT CURRENT_USER()")).rsplit("@", 1)
+    statement = "SELECT PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = %s"
+    rows = connection.rows(statement, (f"'{user}'@'{host}'",))
+    return not _WRITING.isdisjoint({*held, *(privileges.normal(str(name)) for (name,) in rows)})
 
 
 def _prefixes(setting: Setting) -> list[str]:

@@ -21,6 +21,7 @@ from reconciler.engine.progress import Progress
 from reconciler.engine.saga import Saga
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
+from reconciler.model.change import Change
 from reconciler.model.given import Given
 from reconciler.model.outcome import Failure, Leftover, Outcome, Result
 from reconciler.model.record import Record
@@ -41,8 +42,9 @@ class Options:
     parallel: int = 0
 
 
-def plan(setting: Setting, options: Options) -> plans.Plan:
-    """The dry run: what ``apply`` would do. Changes nothing and takes no lease.
+def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Plan:
+    """The dry run: what ``apply`` would do. Changes nothing and takes no lease. ``acts`` says that it will be done, so
+    that an account that can only look is refused.
 
     Errors: ``ServerUnreachable`` if the central server, or every server, can't be reached; ``PlatformMisconfigured``.
     """
@@ -50,8 +52,8 @@ def plan(setting: Setting, options: Options) -> plans.Plan:
     tenants = _chosen(setting, options, known)
     with observe.overview(setting, tenants, known, deep=options.deep) as sight:
         central = sight.connection(sight.central_server)
-        platform = tuple(foundation.changes(setting, central))
-        refused = _refused(setting, tenants, sight.connection)
+        refused = _refused(setting, tenants, sight.connection, acts=acts)
+        platform = _platform(setting, central, refused[setting.place.central_server])
         planned = []
         for tenant in tenants:
             planned.append(_planned(setting, tenant, known.get(tenant.name), sight, refused))
@@ -72,9 +74,11 @@ def apply(
 
     Errors: as for ``plan``; what happens to a tenant is an outcome, never an exception.
     """
-    planned = plan(setting, options)
+    planned = plan(setting, options, acts=True)
     if confirm is not None and not confirm(planned):
         return planned, [Outcome(entry.tenant, Result.SKIPPED) for entry in planned.tenants]
+    if planned.platform:
+        foundation.check(setting)
     setting = foundation.lay(setting)
     try:
         return planned, _carried_out(setting, options, progress, planned)
@@ -168,7 +172,7 @@ class _Crew:
         started = self.setting.ports.clock.monotonic()
 
         def ready(tenant: Tenant[Any, Any]) -> Outcome | None:
-            if self._stopped.is_set():
+            if self._stopped.is_set() or self.setting.stop.is_set():
                 return Outcome(tenant.name, Result.SKIPPED)
             outcome: Outcome | None = self._one(tenant, hold=sagas)
             if outcome is not None and outcome.result is not Result.UNCHANGED:
@@ -177,20 +181,16 @@ class _Crew:
 
         outcomes = self._together(ready, work)
         ended = [outcome for outcome in outcomes if outcome is not None]
-        failed = any(outcome.result is not Result.UNCHANGED for outcome in ended)
-        if not failed:
+        cause: errors.ReconcileError | None = None
+        if any(outcome.result is not Result.UNCHANGED for outcome in ended):
+            cause = errors.StepFailed("another tenant of the same change set failed, so none was applied")
+        else:
             try:
                 self._commit(list(sagas.values()))
             except errors.ReconcileError as error:
-                failed, reason = True, error
-                ended += [self._undone(saga, reason, started) for saga in sagas.values()]
-                return ended
+                cause = error
         for saga in sagas.values():
-            if failed:
-                cause = errors.StepFailed("another tenant of the same change set failed, so none was applied")
-                ended.append(self._undone(saga, cause, started))
-            else:
-                ended.append(self._finished(saga, started))
+            ended.append(self._finished(saga, started) if cause is None else self._undone(saga, cause, started))
         for outcome in ended:
             self.progress.ends(outcome)
         return ended
@@ -328,8 +328,17 @@ def _planned(
     return replace(planned, action=plans.Action.BLOCKED, blockers=blockers)
 
 
+def _platform(setting: Setting, central: Connection, refused: object) -> tuple[Change, ...]:
+    try:
+        return tuple(foundation.changes(setting, central))
+    except errors.MissingPrivilege as error:
+        # What the preflight says of an account that provisions is all that it lacks, not only what was met first.
+        said = refused if isinstance(refused, list) else []
+        raise next((entry for entry in said if isinstance(entry, errors.MissingPrivilege)), error) from error
+
+
 def _refused(
-    setting: Setting, tenants: list[Tenant[Any, Any]], connection: Callable[[Any], Connection]
+    setting: Setting, tenants: list[Tenant[Any, Any]], connection: Callable[[Any], Connection], *, acts: bool
 ) -> dict[str, errors.ReconcileError | list[errors.Refused]]:
     """By server: what speaks against any change there, or why it can't be reached."""
     found: dict[str, errors.ReconcileError | list[errors.Refused]] = {}
@@ -337,7 +346,7 @@ def _refused(
     for name in {tenant.server.name for tenant in tenants} | {setting.place.central_server}:
         server = setting.servers[name]
         try:
-            finding = preflight.check_server(connection(server), server, setting)
+            finding = preflight.check_server(connection(server), server, setting, acts=acts)
             found[name] = [*finding.refusals, *folder]
         except errors.ServerUnreachable as error:
             if name == setting.place.central_server:
@@ -356,7 +365,7 @@ def _orphans(setting: Setting, options: Options, known: Mapping[str, Record]) ->
     wanted = {document.name for document in setting.specs.tenants}
     chosen = set(options.tenants)
     return [
-        plans.TenantPlan(name, record.product, plans.Action.ORPHANED)
+        planner.orphan(record, prune=setting.platform.guards.prune)
         for name, record in known.items()
         if name not in wanted and (not chosen or name in chosen)
     ]

@@ -60,7 +60,7 @@ _PRECEDENCE = (7, 6, 1, 5, 4, 3, 69)
 def exit_status(outcomes: Iterable[Outcome]) -> int:
     """The exit status of a run with these outcomes; 0 if all of them are well."""
     seen = {_status(outcome) for outcome in outcomes}
-    return next((status for status in _PRECEDENCE if status in seen), 0)
+    return next((status for status in _PRECEDENCE if status in seen), max(seen, default=0))
 
 
 def _status(outcome: Outcome) -> int:

@@ -318,7 +318,7 @@ class DevServer:
         try:
             pid = int(self._pid_file.read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ProcessLookupError, ValueError):
             return None
         # A process that has ended but was not waited for has an empty command line.
         return pid if os.fsencode(f"--datadir={self.data}") in command.split(b"\0") else None

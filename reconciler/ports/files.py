@@ -102,6 +102,10 @@ class Files:
 
         return self._do("read", path, read)
 
+    def there(self, path: Path) -> bool:
+        """Whether anything bears this name, be it a symlink that leads nowhere."""
+        return self._do("look for", path, lambda: os.path.lexists(path))
+
     def listing(self, folder: Path) -> dict[str, os.stat_result] | None:
         """What is in a folder, by name, with each entry's own lstat; None where there is no such folder."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from reconciler import errors
-from reconciler.licensing import hardware, policy, reissue, terms
+from reconciler.licensing import hardware, policy, reissue, terms, wire
 from reconciler.model import names
 from reconciler.model.given import PENDING, Given
 from reconciler.model.secret import Recipe
@@ -176,6 +176,10 @@ class PosTreeCodes(Product):
         yield from _hardware(tenants)
         for entry in tenants:
             yield from checks.unique_names(entry, ("spec", "license", "devices"), entry.spec.license.devices, "device")
+            try:
+                wire.in_range(entry.spec.license.expires, "license.expires")
+            except errors.MalformedLicense as error:
+                yield entry.fault(("spec", "license", "expires"), error.message, rule="license-expires")
         catalogue = self.catalogue(tree)
         if catalogue is None:
             yield from checks.without_catalogue(tree, CATALOGUE, tenants)

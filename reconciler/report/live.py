@@ -6,6 +6,7 @@ This loads rich; whoever writes into a pipe uses ``report.progress``.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -21,6 +22,10 @@ _MOST_SHOWN = 20
 _A_SECOND = 8
 
 
+def _whatever_the_screen_does() -> suppress:
+    return suppress(OSError, ValueError)
+
+
 @dataclass(slots=True)
 class _Row:
     total: int = 0
@@ -30,7 +35,10 @@ class _Row:
 
 
 class View(progress.Told):
-    """The running tenants below, what ended above."""
+    """The running tenants below, what ended above.
+
+    As with ``progress.Lines``, a screen that can't be written is no reason to undo a tenant.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._console = terminal.console(stream)
@@ -60,27 +68,33 @@ class View(progress.Told):
 
     def ends(self, outcome: Outcome) -> None:
         """The work on a tenant ended."""
-        with self._guard:
+        with self._guard, _whatever_the_screen_does():
             self._rows.pop(outcome.tenant, None)
             self._show()
-        if outcome.result is not Result.UNCHANGED:
-            self._console.print(terminal.rich_line(outcomes.headline(outcome)), soft_wrap=True)
+            if outcome.result is not Result.UNCHANGED:
+                self._console.print(terminal.rich_line(outcomes.headline(outcome)), soft_wrap=True)
 
     def close(self) -> None:
         """Take the view away; what ended stays."""
-        with self._guard:
-            if self._live is not None:
-                self._live.stop()
-                self._live = None
+        with self._guard, _whatever_the_screen_does():
+            shown, self._live = self._live, None
+            if shown is not None:
+                shown.stop()
 
     def _set(self, tenant: str, row: _Row) -> None:
-        with self._guard:
+        with self._guard, _whatever_the_screen_does():
             self._rows[tenant] = row
             self._show()
 
     def _show(self) -> None:
         if self._live is None:
-            self._live = Live(console=self._console, transient=True, refresh_per_second=_A_SECOND)
+            self._live = Live(
+                console=self._console,
+                transient=True,
+                refresh_per_second=_A_SECOND,
+                redirect_stdout=False,  # results must not end up on stderr
+                redirect_stderr=False,
+            )
             self._live.start()
         self._live.update(self._table())
 

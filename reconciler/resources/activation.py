@@ -53,15 +53,19 @@ class Activation(resource.Resource):
 
     def do(self, change: Change, session: Session) -> resource.Facts | None:
         """Set state, revision and mark of all rows at once."""
-        with session.central().transaction():
+
+        def attempt() -> None:
             for key in self._keys():
                 _set(session, key, {"state": self.state, "revision": self.revision}, session.transaction)
+
+        session.central().atomically(attempt)
         return None
 
     @classmethod
     def undo(cls, change: Change, session: Session) -> None:
         """Set every row that this transaction was the last to write as it was; rows that are gone stay gone."""
-        with session.central().transaction():
+
+        def attempt() -> None:
             for key, row in (change.before or {})["rows"].items():
                 now = _marked(session, key)
                 if now is None or now == row["transaction_id"]:
@@ -70,14 +74,19 @@ class Activation(resource.Resource):
                     raise resource.Foreign(change, f"the central row {key} was changed by somebody else meanwhile")
                 _set(session, key, row, row["transaction_id"])
 
+        session.central().atomically(attempt)
+
     @classmethod
     def undone(cls, change: Change, session: Session) -> bool:
         """Whether every row is gone or bears its former mark."""
-        with session.central().transaction():
+
+        def attempt() -> bool:
             return all(
                 _marked(session, key) in (None, row["transaction_id"])
                 for key, row in (change.before or {})["rows"].items()
             )
+
+        return session.central().atomically(attempt)
 
     def _keys(self) -> list[str]:
         webhooks = [f"webhook_endpoints/{self.tenant}/{name}" for name in self.webhooks]

@@ -100,12 +100,15 @@ class AdminUser(resource.Resource):
         """Insert or update the row."""
         admin, target = session.admin(self.server.name), names.qualified(self.database, self.table)
         after = change.after or {}
-        with admin.transaction():
+
+        def attempt() -> None:
             was = (change.before or {}).get("row")
             now = rows.fetch(admin, target, list(was or self.key), self.key)
             if not self.fresh and not _as_before(now, was):
                 raise errors.StepFailed(f"the administrator {self._person()} was changed by somebody else meanwhile")
             rows.put(admin, target, self.key, now=now, then=after["row"])
+
+        admin.atomically(attempt)
         return {"follows": dict(self.follows)}
 
     @classmethod
@@ -116,7 +119,8 @@ class AdminUser(resource.Resource):
             return
         server, database, table = change.name.split("/", 2)
         admin, target = session.admin(server), names.qualified(database, table)
-        with admin.transaction():
+
+        def attempt() -> None:
             now = rows.fetch(admin, target, list({**after["row"], **(before["row"] or {})}), after["key"])
             if _as_before(now, before["row"]):
                 return
@@ -124,6 +128,8 @@ class AdminUser(resource.Resource):
                 rows.put(admin, target, after["key"], now=now, then=before["row"])
             else:
                 raise resource.Foreign(change, "the administrator's row was changed by somebody else meanwhile")
+
+        admin.atomically(attempt)
 
     @classmethod
     def undone(cls, change: Change, session: Session) -> bool:
@@ -133,10 +139,13 @@ class AdminUser(resource.Resource):
             return True
         server, database, table = change.name.split("/", 2)
         admin, target = session.admin(server), names.qualified(database, table)
-        with admin.transaction():
+
+        def attempt() -> bool:
             return _as_before(
                 rows.fetch(admin, target, list(before["row"] or after["row"]), after["key"]), before["row"]
             )
+
+        return admin.atomically(attempt)
 
     def _person(self) -> str:
         return ", ".join(str(value) for value in self.follows.values())

@@ -87,18 +87,22 @@ class CentralRows(resource.Resource):
         """Write the row, if it still stands as it was seen."""
         table, key = _address(change)
         central = session.central()
-        with central.transaction():
+
+        def attempt() -> None:
             now = _locked(session, table, change.before or change.after or {})
             if now != change.before:
                 raise errors.StepFailed(f"the central row {key} was changed by somebody else meanwhile")
             _put(session, table, now, change.after)
+
+        central.atomically(attempt)
         return None
 
     @classmethod
     def undo(cls, change: Change, session: Session) -> None:
         """Bring the row back to what it was in every column, if this transaction was the last to write it."""
         table, key = _address(change)
-        with session.central().transaction():
+
+        def attempt() -> None:
             now = _locked(session, table, change.before or change.after or {})
             if now == change.before:
                 return
@@ -112,12 +116,17 @@ class CentralRows(resource.Resource):
                 raise resource.Foreign(change, f"the central row {key} was changed by somebody else meanwhile")
             _put(session, table, now, change.before)
 
+        session.central().atomically(attempt)
+
     @classmethod
     def undone(cls, change: Change, session: Session) -> bool:
         """Whether the row is what it was, in every column."""
         table, _ = _address(change)
-        with session.central().transaction():
+
+        def attempt() -> bool:
             return _locked(session, table, change.before or change.after or {}) == change.before
+
+        return session.central().atomically(attempt)
 
     def _key(self, row: Mapping[str, Any]) -> str:
         return " ".join(str(row[column]) for column in view.KEYS[self.table])

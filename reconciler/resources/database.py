@@ -54,7 +54,8 @@ class Database(resource.Resource):
         reached = [
             f"{grant.user}@{grant.host} by {_level(grant)}"
             for grant in look.reaching(self.database)
-            if not _trusted(grant, self.server) and not (schema and (grant.user, grant.host) in self.accounts)
+            if not _trusted(grant, self.server)
+            and not ((schema or self.recorded) and (grant.user, grant.host) in self.accounts)
         ]
         if schema is None:
             return {"there": False, "reached": reached}

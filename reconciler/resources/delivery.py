@@ -48,6 +48,11 @@ class Delivery(resource.Resource):
         folder = sight.place.deliveries / self.tenant
         listing = sight.ports.files.listing(folder)
         if listing is None:
+            if sight.ports.files.there(folder):
+                raise errors.DeliveryUnusable(
+                    f"{folder} is a symlink or a file, and has to be the delivery folder of {self.tenant}",
+                    advice="Move it away; the folder is then written again from the sealed values.",
+                )
             return None
         return {"faults": self._faults(sight, folder, listing)}
 

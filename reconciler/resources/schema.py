@@ -14,6 +14,7 @@ from reconciler import errors
 from reconciler.model.change import Change, State
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
+from reconciler.ports.mysql import census
 from reconciler.ports.session import Session
 from reconciler.resources import account, resource, scripts
 from reconciler.resources.sight import Sight
@@ -25,6 +26,8 @@ _LISTS = {
     "routines": "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s",
     "events": "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s",
 }
+_SHOWN_BY = {"tables": "SELECT", "views": "SELECT", "triggers": "TRIGGER", "routines": "EXECUTE", "events": "EVENT"}
+"""The privilege without which information_schema leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Schema(resource.Resource):
         """The recorded objects; a deep look finds which of them are gone. None if nothing was imported yet."""
         if not self.fact:
             return None
-        missing = []
+        missing, unseen = list[str](), list[census.Unseen]()
         if sight.deep:
             for what, statement in _LISTS.items():
                 recorded = [str(name) for name in self.fact.get(what, ())]
@@ -59,7 +62,13 @@ class Schema(resource.Resource):
                     if recorded
                     else set()
                 )
-                missing += [f"{what.removesuffix('s')} {name}" for name in recorded if name.casefold() not in there]
+                lost = [f"{what.removesuffix('s')} {name}" for name in recorded if name.casefold() not in there]
+                if lost and not sight.may(self.server, self.database, _SHOWN_BY[what]):
+                    unseen.append(census.Unseen(f"{what} of tenants", f"{_SHOWN_BY[what]} ON the tenants' databases"))
+                else:
+                    missing += lost
+        if unseen and not missing:
+            raise unseen[0]
         return {"missing": missing}
 
     def diff(self, seen: State) -> Iterator[Change]:

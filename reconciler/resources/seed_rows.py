@@ -121,7 +121,8 @@ class SeedRows(resource.Resource):
         """Write the rows in one transaction, if those that are corrected still stand as they were seen."""
         admin, target = session.admin(self.server.name), names.qualified(self.database, self.table)
         before = (change.before or {}).get("rows", {})
-        with admin.transaction():
+
+        def attempt() -> None:
             for key, then in (change.after or {})["rows"].items():
                 at = {column: then[column] for column in self.key}
                 was = before.get(key)
@@ -129,18 +130,19 @@ class SeedRows(resource.Resource):
                 if not self.fresh and not _same_row(now, was):
                     raise errors.StepFailed(f"row {key} of {target} was changed by somebody else meanwhile")
                 rows.put(admin, target, at, now=now, then=then)
+
+        admin.atomically(attempt)
         return {"digest": self.digest}
 
     @classmethod
     def undo(cls, change: Change, session: Session) -> None:
         """Put the former rows back; those of a new table go with their database."""
-        if change.before is None or change.before.get("fresh"):
-            return
+        former, after = _images(change)
         server, database, table = change.name.split("/", 2)
         admin, target = session.admin(server), names.qualified(database, table)
-        after = (change.after or {})["rows"]
-        with admin.transaction():
-            for key, then in change.before["rows"].items():
+
+        def attempt() -> None:
+            for key, then in former.items():
                 at = {column: after[key][column] for column in (change.after or {})["key"]}
                 now = rows.fetch(admin, target, list({**after[key], **(then or {})}), at)
                 if _same_row(now, then):
@@ -149,20 +151,31 @@ class SeedRows(resource.Resource):
                     raise resource.Foreign(change, f"row {key} of {target} was changed by somebody else meanwhile")
                 rows.put(admin, target, at, now=now, then=then)
 
+        if former:
+            admin.atomically(attempt)
+
     @classmethod
     def undone(cls, change: Change, session: Session) -> bool:
         """Whether the rows are as they were."""
-        if change.before is None or change.before.get("fresh"):
-            return True
+        former, after = _images(change)
         server, database, table = change.name.split("/", 2)
         admin, target = session.admin(server), names.qualified(database, table)
-        after = (change.after or {})["rows"]
-        with admin.transaction():
-            for key, then in change.before["rows"].items():
-                at = {column: after[key][column] for column in (change.after or {})["key"]}
-                if not _same_row(rows.fetch(admin, target, list(then or after[key]), at), then):
-                    return False
-        return True
+
+        def attempt() -> bool:
+            return all(
+                _same_row(
+                    rows.fetch(
+                        admin,
+                        target,
+                        list(then or after[key]),
+                        {column: after[key][column] for column in (change.after or {})["key"]},
+                    ),
+                    then,
+                )
+                for key, then in former.items()
+            )
+
+        return not former or admin.atomically(attempt)
 
     def _wanted(self) -> dict[str, dict[str, Any]]:
         wanted = {}
@@ -173,6 +186,11 @@ class SeedRows(resource.Resource):
 
     def _key(self, row: Mapping[str, Any]) -> str:
         return " ".join(str(row[column]) for column in self.key)
+
+
+def _images(change: Change) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The former rows by key (none where the table goes with its database), and those that were put in their place."""
+    return (change.before or {}).get("rows", {}), (change.after or {})["rows"]
 
 
 def _same_row(now: Mapping[str, Any] | None, then: Mapping[str, Any] | None) -> bool:

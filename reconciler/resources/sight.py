@@ -10,12 +10,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler import errors
 from reconciler.model.given import PENDING
 from reconciler.model.record import Record
 from reconciler.model.server import Server
 from reconciler.ports.central import view
-from reconciler.ports.mysql import census
-from reconciler.ports.mysql.connection import Connection
+from reconciler.ports.mysql import census, names
+from reconciler.ports.mysql.connection import DENIED, Connection
 from reconciler.ports.ports import Ports
 from reconciler.ports.session import Place
 
@@ -70,8 +71,30 @@ class Sight:
             "AND IS_GENERATED = 'NEVER' ORDER BY ORDINAL_POSITION",
             (database, table),
         )
+        if not found:  # the server itself says whether the table is gone or may not be seen
+            self.rows(server, f"SELECT 1 FROM {names.qualified(database, table)} LIMIT 0")
         return [str(row[0]) for row in found]
 
+    def may(self, server: Server, database: str, privilege: str) -> bool:
+        """Whether the account that looks has ``privilege`` on ``database``: else what it does not see may be there."""
+        user, host = str(self.connection(server).value("SELECT CURRENT_USER()")).rsplit("@", 1)
+        grantee = f"'{user}'@'{host}'"
+        rows = self.rows(
+            server,
+            "SELECT '%%', PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s "
+            "UNION ALL "
+            "SELECT TABLE_SCHEMA, PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = %s",
+            (grantee, grantee),
+        )
+        return any(names.reaches(level, database) and held == privilege for level, held in rows)
+
     def rows(self, server: Server, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """Rows from inside a tenant's database; only for what a bulk look can't tell."""
-        return self.connection(server).rows(statement, parameters)
+        """Rows from inside a tenant's database; only for what a bulk look can't tell. Errors: ``census.Unseen``."""
+        try:
+            return self.connection(server).rows(statement, parameters)
+        except errors.StatementFailed as error:
+            if error.errno in DENIED:
+                raise census.Unseen(
+                    "what stands in the tenants' databases", "SELECT ON the tenants' databases"
+                ) from error
+            raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from dataclasses import dataclass
 
 # Versioned comments that every server which is supported executes: MariaDB skips /*!50700 to /*!99999
@@ -19,12 +20,17 @@ SURELY_EXECUTED_BELOW = 50700
 BLANKS = b" \t\n\v\f\r"
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 
+# A possessive group whose inside can be matched in several ways goes wrong before Python 3.11.5 (CPython issue
+# 106052), which Debian 12 has. A greedy one finds the same here, since every pattern says itself where it can't end;
+# it only remembers more while it does so.
+ANY = rb"*+" if sys.version_info >= (3, 11, 5) else rb"*"
+
 HASH_COMMENT = rb"#[^\n]*+"
 DASH_COMMENT = rb"--(?=[\x00-\x20\x7f]|\Z)[^\n]*+"
-BLOCK_COMMENT = rb"/\*(?!M?!)(?:[^*]++|\*(?!/))*+\*/"
-BACKQUOTED = rb"`[^`]*+(?:``[^`]*+)*+`"
+BLOCK_COMMENT = rb"/\*(?!M?!)(?:[^*]++|\*(?!/))%b\*/" % ANY
+BACKQUOTED = rb"`[^`]*+(?:``[^`]*+)%b`(?!`)" % ANY
 VERSIONED = re.compile(rb"/\*M?!(?!999999\\-)")
-_SANDBOX_LINE = rb"/\*M?!999999\\-(?:[^*]++|\*(?!/))*+\*/"
+_SANDBOX_LINE = rb"/\*M?!999999\\-(?:[^*]++|\*(?!/))%b\*/" % ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +43,8 @@ class Quoting:
 
 def _between(quote: bytes, *, backslash: bool) -> bytes:
     if backslash:
-        return rb"%b[^%b\\]*+(?:(?:\\.|%b%b)[^%b\\]*+)*+%b" % ((quote,) * 6)
-    return rb"%b[^%b]*+(?:%b%b[^%b]*+)*+%b" % ((quote,) * 6)
+        return rb"%b[^%b\\]*+(?:(?:\\.|%b%b)[^%b\\]*+)%b%b(?!%b)" % (*(quote,) * 5, ANY, quote, quote)
+    return rb"%b[^%b]*+(?:%b%b[^%b]*+)%b%b(?!%b)" % (*(quote,) * 5, ANY, quote, quote)
 
 
 def single_quoted(quoting: Quoting) -> bytes:
@@ -73,7 +79,7 @@ def run(delimiter: bytes, quoting: Quoting) -> re.Pattern[bytes]:
     if delimiter[:1] not in b"'\"`#/-":
         pieces.append(first)
     plain = rb"[^'\"`#\\/\-%b]++" % first
-    return re.compile(rb"(?:%b|(?!%b)(?:%b))*+" % (plain, whole, b"|".join(pieces)), re.DOTALL)
+    return re.compile(rb"(?:%b|(?!%b)(?:%b))%b" % (plain, whole, b"|".join(pieces), ANY), re.DOTALL)
 
 
 @functools.lru_cache(maxsize=64)
@@ -83,7 +89,7 @@ def gap(delimiter: bytes) -> re.Pattern[bytes]:
     Here ``--`` is a comment whatever follows it: the client says so while no statement has begun.
     """
     comments = b"|".join((HASH_COMMENT, rb"--[^\n]*+", BLOCK_COMMENT, _SANDBOX_LINE))
-    return re.compile(rb"(?:[\t-\r ]++|(?!%b)(?:%b))*+" % (re.escape(delimiter), comments), re.DOTALL)
+    return re.compile(rb"(?:[\t-\r ]++|(?!%b)(?:%b))%b" % (re.escape(delimiter), comments, ANY), re.DOTALL)
 
 
 @functools.lru_cache(maxsize=8)
@@ -101,7 +107,7 @@ def _to_mark(inside: bool, quoting: Quoting) -> re.Pattern[bytes]:
         rb"/(?!\*)",
         star,
     )
-    return re.compile(rb"(?:%b)*+" % b"|".join(pieces), re.DOTALL)
+    return re.compile(rb"(?:%b)%b" % (b"|".join(pieces), ANY), re.DOTALL)
 
 
 def end(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:

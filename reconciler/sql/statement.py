@@ -183,12 +183,12 @@ def _rows(quoting: lexer.Quoting) -> re.Pattern[bytes]:
         rb"(?i:NULL|DEFAULT|TRUE|FALSE)(?!\w)",
         rb"(?i:NOW|CURRENT_TIMESTAMP|CURRENT_DATE|CURDATE|UUID|UNHEX|ST_GeomFromText|GeomFromText)(?=\()",
     )
-    return re.compile(rb"(?:%b)*+" % b"|".join(pieces), re.DOTALL)
+    return re.compile(rb"(?:%b)%b" % (b"|".join(pieces), lexer.ANY), re.DOTALL)
 
 
 _HEAD_OF_ROWS = re.compile(
-    rb"(?:INSERT|REPLACE)\s++(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\s++)*+(?:INTO\s++)?"
-    rb"(?:`[^`]++`|[A-Za-z_$][\w$]*+)\s*+(?:\((?:[\s,]++|`[^`]++`|[\w$]++)*+\)\s*+)?VALUES?(?=[\s(])",
+    rb"(?:INSERT|REPLACE)\s++(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\s++)*(?:INTO\s++)?"
+    rb"(?:`[^`]++`|[A-Za-z_$][\w$]*+)\s*+(?:\((?:[\s,]++|`[^`]++`|[\w$]++)*\)\s*+)?VALUES?(?=[\s(])",
     re.IGNORECASE,
 )
 

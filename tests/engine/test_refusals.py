@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 import yaml
 
@@ -151,7 +152,7 @@ def test_another_platforms_central_database_is_a_wrong_configuration(shop: Shop,
     other = second(shop, tmp_path / "other")
     before = shop.world()
     for call in (other.plan, other.apply):
-        with pytest.raises(errors.PlatformMisconfigured, match="another platform|platform with id") as raised:
+        with pytest.raises(errors.PlatformMisconfigured, match=r"another platform|platform with id") as raised:
             call()
         assert raised.value.exit == 78
     assert before.difference(shop.world()) == []
@@ -276,7 +277,7 @@ def checked_passwords(own_server: Shop) -> Iterator[Shop]:
     """The same on a server with simple_password_check and strict_password_validation."""
     try:
         own_server.server.sql("INSTALL SONAME 'simple_password_check'")
-    except servers.pymysql.MySQLError as error:
+    except pymysql.MySQLError as error:
         pytest.skip(f"this server has no simple_password_check: {error}")
     own_server.server.sql("SET GLOBAL strict_password_validation = ON")
     yield own_server
@@ -286,7 +287,7 @@ def checked_passwords(own_server: Shop) -> Iterator[Shop]:
 
 @pytest.mark.parametrize("way_out", [0, 1])
 def test_a_password_policy_is_refused_with_two_ways_out_that_work(checked_passwords: Shop, way_out: int) -> None:
-    with pytest.raises(servers.pymysql.MySQLError, match="1290|strict"):
+    with pytest.raises(pymysql.MySQLError, match="1290"):
         checked_passwords.server.sql(
             "CREATE USER probe IDENTIFIED VIA mysql_native_password USING '*0123456789ABCDEF0123456789ABCDEF01234567'"
         )
@@ -307,7 +308,7 @@ def test_without_the_central_server_nothing_can_be_planned(shop: Shop) -> None:
     spec = {**shop.server_spec(), "port": closed_port()}
     shop.document("specs/servers/main.yaml", "DatabaseServer", "main", spec)
     for call in (shop.plan, shop.apply):
-        with pytest.raises(errors.ServerUnreachable, match="main at 127.0.0.1") as raised:
+        with pytest.raises(errors.ServerUnreachable, match=r"main at 127\.0\.0\.1") as raised:
             call()
         assert raised.value.exit == 69
 
@@ -369,7 +370,16 @@ def test_a_missing_privilege_is_refused_with_the_very_statement_that_grants_it(
     shop: Shop, privilege: str, level: str
 ) -> None:
     revoke(shop, privilege, level)
-    said = refused(shop, "missing-privilege").advice
+    before = shop.world()
+    try:
+        planned(shop)
+    except errors.MissingPrivilege as error:  # without the central database there is no plan of anything
+        said = error.next
+        with pytest.raises(errors.MissingPrivilege):
+            shop.apply()
+        assert before.difference(shop.world()) == []
+    else:
+        said = refused(shop, "missing-privilege").advice
     shop.server.sql(statement(said))
     applied(shop)
 
@@ -383,17 +393,28 @@ def test_before_the_platform_is_laid_a_missing_privilege_is_refused_too(
     revoke(shop, privilege, level)
     before = shop.world()
     blocker = next(b for b in planned(shop).blockers if b.code == "missing-privilege")
-    try:
-        outcome = shop.apply()["one"]
-    except errors.MissingPrivilege as error:
-        assert statement(error.next) == statement(blocker.advice)
-        assert before.difference(shop.world()) == []
-    else:
-        assert outcome.result is Result.BLOCKED
-        assert outcome.failure is not None
-        assert outcome.failure.code == "missing-privilege"
+    with pytest.raises(errors.MissingPrivilege) as raised:
+        shop.apply()
+    assert raised.value.next == blocker.advice
+    assert before.difference(shop.world()) == []
+    assert not (shop.root / "state").exists()
     shop.server.sql(statement(blocker.advice))
     applied(shop)
+
+
+def test_what_may_not_be_seen_in_a_tenant_is_unknown_and_never_missing(shop: Shop) -> None:
+    applied(shop)
+    shop.server.sql("CREATE USER planner IDENTIFIED BY %s", PASSWORD)
+    shop.server.sql("GRANT SHOW DATABASES, PROCESS ON *.* TO planner")
+    shop.server.sql("GRANT SELECT ON mysql.* TO planner")
+    shop.server.sql("GRANT SELECT ON license_manager.* TO planner")
+    (shop.root / "password").write_text(PASSWORD)
+    spec = {**shop.server_spec(trustedAccounts=["provisioner"]), "user": "planner"}
+    shop.document("specs/servers/main.yaml", "DatabaseServer", "main", spec)
+    seen = planned(shop, deep=True)
+    assert not seen.changes
+    assert [blocker for blocker in seen.blockers if blocker.code != "isolation"] == []
+    assert any("SELECT" in unknown.privilege for unknown in seen.unknown)
 
 
 def test_a_planning_account_plans_everything_and_applies_nothing(shop: Shop) -> None:
@@ -405,17 +426,18 @@ def test_a_planning_account_plans_everything_and_applies_nothing(shop: Shop) -> 
     (shop.root / "password").write_text(PASSWORD)
     spec = {**shop.server_spec(), "user": "planner"}
     shop.document("specs/servers/main.yaml", "DatabaseServer", "main", spec)
-    grant(shop, "USAGE", "*.*")
-    shop.server.sql("CREATE USER IF NOT EXISTS provisioner")
     # The provisioning account is a stranger now, unless it is trusted.
     spec["trustedAccounts"] = ["provisioner"]
     shop.document("specs/servers/main.yaml", "DatabaseServer", "main", spec)
+    assert [unknown.privilege.split()[0] for unknown in planned(shop, deep=True).unknown] == ["TRIGGER"]
     seen = planned(shop, "two")
     assert seen.changes == expected.changes
     assert not seen.blockers
     before = shop.world()
     outcome = shop.apply()["two"]
-    assert outcome.result is not Result.APPLIED
+    assert outcome.result is Result.BLOCKED
+    assert outcome.failure is not None
+    assert outcome.failure.code == "missing-privilege"
     assert before.difference(shop.world()) == []
 
 
@@ -538,7 +560,7 @@ def forbidden(shop: Shop, tenant: str, said: str) -> plans.Blocker:
     """The change is refused, and nothing else is said about the tenant."""
     blocker = refused(shop, "forbidden-change", tenant)
     assert said in blocker.message
-    assert [found.code for found in planned(shop, tenant).blockers] == ["forbidden-change"]
+    assert {found.code for found in planned(shop, tenant).blockers} == {"forbidden-change"}
     return blocker
 
 
@@ -592,7 +614,6 @@ def test_a_database_that_vanished_is_never_made_again(existing: Shop) -> None:
 
 
 def test_a_table_that_vanished_blocks_a_deep_plan_and_is_not_made_again(existing: Shop) -> None:
-    existing.server.sql("DROP TABLE agenda_one.plans, agenda_one.business_settings") if False else None
     existing.server.sql("SET FOREIGN_KEY_CHECKS = 0")
     existing.server.sql("DROP TABLE agenda_one.plans")
     existing.server.sql("SET FOREIGN_KEY_CHECKS = 1")

@@ -6,7 +6,7 @@ from reconciler import errors
 from reconciler.report import explanation, problem, styled
 
 
-@pytest.mark.parametrize("kind", errors.tree(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", list(errors.tree()), ids=lambda kind: kind.__name__)
 def test_every_error_can_be_explained_by_its_code(kind: type[errors.ReconcileError]) -> None:
     found = explanation.by_code()[kind.code]
     shown = styled.plain(explanation.lines(found))

@@ -4,6 +4,7 @@ import pytest
 
 from reconciler.engine.conditions import Condition, Status
 from reconciler.model.states import TransactionState
+from reconciler.ports.store import journal
 from reconciler.report import data, styled, tenants, transaction
 from tests.report import samples
 
@@ -59,8 +60,11 @@ def test_an_open_transaction_has_no_end_and_no_length() -> None:
         ("show-open.txt", TransactionState.OPEN, [samples.BEGIN]),
     ],
 )
-def test_a_transaction_reads_as_in_its_golden_file(name: str, state: TransactionState, entries: list[object]) -> None:
-    shown = transaction.lines(samples.head(state), entries)  # type: ignore[arg-type]
+def test_a_transaction_reads_as_in_its_golden_file(
+    name: str, state: TransactionState, entries: list[journal.Entry]
+) -> None:
+    ended = None if state is TransactionState.OPEN else samples.head().ended_at
+    shown = transaction.lines(samples.head(state, ended_at=ended), entries)
     assert styled.plain(shown) == samples.golden(name)
 
 

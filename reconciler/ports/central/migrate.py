@@ -31,9 +31,10 @@ def version(connection: Connection, database: str) -> str | None:
         if error.errno in DENIED:
             # Without any right on it a database that is not there can't be told from one that may not be seen.
             if _listed(connection, database):
+                account = names.account(*str(connection.value("SELECT CURRENT_USER()")).rsplit("@", 1))
                 raise errors.MissingPrivilege(
                     f"the account {connection.user} may not read the central database {database}",
-                    advice=f"GRANT SELECT ON {names.grant_level(database)} TO the account that plans.",
+                    advice=f"As an administrator run: GRANT SELECT ON {names.grant_level(database)} TO {account};",
                 ) from error
             return None
         raise

@@ -7,11 +7,13 @@ default for waiting on a metadata lock is a day (MariaDB Knowledge Base, "lock_w
 from __future__ import annotations
 
 import os
+import random
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pymysql
 import pymysql.connections
@@ -19,6 +21,8 @@ import pymysql.constants.CLIENT as client_flags
 
 from reconciler import errors
 from reconciler.model.server import Server
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 600
@@ -29,7 +33,9 @@ SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTIO
 GONE = frozenset({0, 1053, 1077, 1079, 1152, 1184, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
 UNREACHABLE = frozenset({1040, 1044, 1045, 1129, 1130, 1203, 1226, 1251, 1275, 1698, 2002, 2003, 2026, 2054, 4151})
 DENIED = frozenset({1044, 1045, 1095, 1142, 1143, 1227, 1370, 1410})
+AGAIN = frozenset({1205, 1213})
 ACCOUNT_LOCKED = 4151
+_TRIES = 8
 
 
 class Connection:
@@ -91,17 +97,26 @@ class Connection:
         except (pymysql.Error, OSError) as error:
             raise self._translated(error, statement) from error
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """A transaction of the server, for rows; rolled back when the block raises."""
-        self.run("START TRANSACTION")
-        try:
-            yield
-        except BaseException:
-            with suppress(errors.ReconcileError):
-                self.run("ROLLBACK")
-            raise
-        self.run("COMMIT")
+    def atomically(self, action: Callable[[], T]) -> T:
+        """Run ``action`` inside a transaction of the server and return what it returns; rolled back if it raises.
+
+        The server breaks a deadlock by refusing one side (1213), and a lock wait after a while (1205): that side is
+        run again, so ``action`` may be called several times.
+        """
+        for attempt in range(1, _TRIES + 1):
+            self.run("START TRANSACTION")
+            try:
+                result = action()
+                self.run("COMMIT")
+            except BaseException as error:
+                with suppress(errors.ReconcileError):
+                    self.run("ROLLBACK")
+                if attempt < _TRIES and isinstance(error, errors.StatementFailed) and error.errno in AGAIN:
+                    time.sleep(random.uniform(0.01, 0.1) * attempt)  # noqa: S311 - apart from the other side
+                    continue
+                raise
+            return result
+        raise ValueError("a transaction is tried at least once")
 
     def close(self) -> None:
         """Close the connection; a second time does nothing."""
