@@ -1,4 +1,7 @@
-"""Writing docs/commands.md and docs/errors.md from the code: ``python -m reconciler.cli.reference DIR``."""
+"""Writing docs/commands.md, docs/errors.md and the JSON Schemas from the code.
+
+``python -m reconciler.cli.reference DOCS SCHEMAS``, as in ``… docs schemas``.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,15 @@ from typing import Final
 import click
 
 from reconciler.cli import manual, options, program
+from reconciler.engine import specs
 from reconciler.report import explanation
+from reconciler.spec import schemas
 
 _WIDTH: Final = 100
 _TITLE: Final = """\
 # Commands
 
-<!-- Made from reconciler/cli by `python -m reconciler.cli.reference docs`; a test fails when it is stale. -->
+<!-- Made from reconciler/cli by `python -m reconciler.cli.reference docs schemas`; a test fails when it is stale. -->
 
 `reconcile`, or `python -m reconciler`. Results go to stdout, progress and messages to stderr. Commands that read take
 `--format text|json`; the shapes of JSON only grow within a `formatVersion`.
@@ -48,10 +53,11 @@ def walk(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the pages into the folder that is named; 64 for any other call."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m reconciler.cli.reference DIR\n")
+    """Write the pages and the schemas into the folders that are named; 64 for any other call."""
+    if len(arguments) != 2:
+        sys.stderr.write("usage: python -m reconciler.cli.reference DOCS SCHEMAS\n")
         return 64
+    schemas.write(specs.kinds(), Path(arguments[1]))
     for name, text in pages().items():
         (Path(arguments[0]) / name).write_text(text, encoding="utf-8")
     return 0

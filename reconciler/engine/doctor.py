@@ -105,7 +105,7 @@ def _specs(root: Path) -> Iterator[Check]:
     if faults:
         yield _failed("specs", errors.InvalidSpecs(faults))
     else:
-        yield Check("specs", Health.OK, f"valid: {len(tree.tenants)} tenants")
+        yield Check("specs", Health.OK, f"valid: {len(tree.tenants)} tenant{'s' * (len(tree.tenants) != 1)}")
 
 
 def _store(found: setting.Setting) -> Check:

@@ -34,6 +34,7 @@ def changes(setting: Setting, central: Connection) -> Iterator[Change]:
     if setting.store is None:
         url = setting.platform.state.url
         yield _change("store", url, "create", f"make the state store {url}", "there is none yet")
+    _guard_keys(setting)
     if not setting.keys.complete:
         folder = setting.platform.keys.directory
         yield _change("keys", folder, "create", f"make the sealing and signing keys in {folder}", "there are none yet")
@@ -85,6 +86,7 @@ def lay(setting: Setting) -> Setting:
             now=ports.clock.stamp(),
         )
         setting = setting.with_store(store)
+    _guard_keys(setting)
     setting.keys.make()
     if not setting.place.deliveries.is_dir():
         setting.place.deliveries.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -157,6 +159,15 @@ def _wait_for(held: leases.Leases) -> leases.Lease:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
+
+
+def _guard_keys(setting: Setting) -> None:
+    """New keys would open nothing that was sealed before: where tenants are on record, missing keys are a fault."""
+    if not setting.keys.complete and setting.records():
+        raise errors.PlatformMisconfigured(
+            f"the store has tenants, and the keys that seal their secrets are not in {setting.keys.directory}",
+            advice="Put the keys back from their backup.",
+        )
 
 
 def _guard_folders(setting: Setting) -> None:

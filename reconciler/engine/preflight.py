@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +39,8 @@ class Finding:
 def check_server(connection: Connection, server: Server, setting: Setting, *, acts: bool = False) -> Finding:
     """Everything about ``server`` that would stop a change there; ``acts`` asks for it of a planning account too."""
     finding = Finding()
-    version = str(connection.value("SELECT VERSION()"))
+    facts = connection.rows("SELECT VERSION(), CURRENT_USER(), @@GLOBAL.read_only, @@GLOBAL.max_allowed_packet")[0]
+    version, account = str(facts[0]), str(facts[1])
     if "mariadb" not in version.lower() or _numbers(version) < OLDEST:
         finding.refusals.append(
             errors.Refused(
@@ -48,12 +50,12 @@ def check_server(connection: Connection, server: Server, setting: Setting, *, ac
             )
         )
         return finding
-    held = _global_privileges(connection)
-    finding.planning = not _writes(connection, held)
-    finding.refusals += _settings(connection, server)
+    held, levels = _global_privileges(connection, account), _levels(connection, account)
+    finding.planning = _WRITING.isdisjoint(held.union(*({p.rstrip("+") for p in found} for found in levels.values())))
+    finding.refusals += _settings(server, read_only=bool(int(facts[2])), packet=int(facts[3]))
     finding.refusals += _anonymous(connection, server)
     if acts or not finding.planning:
-        finding.refusals += _missing(connection, server, setting, held)
+        finding.refusals += _missing(connection, server, setting, account, held, levels)
         finding.refusals += _policies(connection, server)
     return finding
 
@@ -89,14 +91,18 @@ def planning_grants(user: str) -> list[str]:
 
 
 def _missing(
-    connection: Connection, server: Server, setting: Setting, held: frozenset[str]
+    connection: Connection,
+    server: Server,
+    setting: Setting,
+    current: str,
+    held: frozenset[str],
+    levels: Mapping[str, frozenset[str]],
 ) -> Iterator[errors.MissingPrivilege]:
-    whole, host = str(connection.value("SELECT CURRENT_USER()")).rsplit("@", 1)
-    account = names.account(whole, host)
+    account = names.account(*current.rsplit("@", 1))
     lacking = [privilege for privilege in GLOBAL if privilege not in held]
     if lacking:
         yield _lacks(server, lacking, "*.*", f"GRANT {', '.join(lacking)} ON *.* TO {account};")
-    if "SELECT" not in held:
+    if "SELECT" not in held and levels.get("mysql", frozenset()).isdisjoint({"SELECT", "SELECT+"}):
         try:
             connection.value("SELECT 1 FROM mysql.global_priv LIMIT 1")
         except errors.StatementFailed as error:
@@ -107,14 +113,6 @@ def _missing(
     everything = privileges.expanded(str(row[0]) for row in connection.rows("SHOW COLUMNS FROM mysql.db"))
     if {*everything, privileges.GRANT_OPTION} <= held:
         return
-    levels = {
-        str(level): set(str(found).split(","))
-        for level, found in connection.rows(
-            "SELECT TABLE_SCHEMA, GROUP_CONCAT(CONCAT(PRIVILEGE_TYPE, IF(IS_GRANTABLE = 'YES', '+', ''))) "
-            "FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = %s GROUP BY TABLE_SCHEMA",
-            (f"'{whole}'@'{host}'",),
-        )
-    }
     wanted = [f"{names.pattern(prefix)}%" for prefix in _prefixes(setting)]
     if server.name == setting.place.central_server:
         wanted.append(names.pattern(setting.place.central_database))
@@ -124,7 +122,7 @@ def _missing(
         for pattern, found in levels.items():
             if names.reaches(pattern, probe):
                 covered |= found
-        if not everything <= {privileges.normal(entry.rstrip("+")) for entry in covered if entry.endswith("+")} | {
+        if not everything <= {entry.rstrip("+") for entry in covered if entry.endswith("+")} | {
             privilege for privilege in held if privileges.GRANT_OPTION in held
         }:
             statement = f"GRANT ALL PRIVILEGES ON `{level}`.* TO {account} WITH GRANT OPTION;"
@@ -138,14 +136,13 @@ def _lacks(server: Server, lacking: list[str], level: str, statement: str) -> er
     )
 
 
-def _settings(connection: Connection, server: Server) -> Iterator[errors.Refused]:
-    read_only, packet = connection.rows("SELECT @@GLOBAL.read_only, @@GLOBAL.max_allowed_packet")[0]
-    if int(read_only):
+def _settings(server: Server, *, read_only: bool, packet: int) -> Iterator[errors.Refused]:
+    if read_only:
         yield errors.Refused(
             f"server {server.name} is read-only",
             advice="Name the primary server in the spec, or SET GLOBAL read_only = OFF on it.",
         )
-    if int(packet) < 1024 * 1024:
+    if packet < 1024 * 1024:
         yield errors.Refused(
             f"server {server.name} takes packets of at most {packet} bytes",
             advice="SET GLOBAL max_allowed_packet = 16777216;",
@@ -173,8 +170,8 @@ def _policies(connection: Connection, server: Server) -> Iterator[errors.Passwor
         "SELECT PLUGIN_NAME FROM information_schema.PLUGINS "
         "WHERE PLUGIN_TYPE = 'PASSWORD VALIDATION' AND PLUGIN_STATUS = 'ACTIVE'"
     )
-    strict = connection.rows("SHOW GLOBAL VARIABLES LIKE 'strict_password_validation'")
-    if rows and strict and str(strict[0][1]).upper() in ("ON", "1"):
+    strict = connection.rows("SHOW GLOBAL VARIABLES LIKE 'strict_password_validation'") if rows else []
+    if strict and str(strict[0][1]).upper() in ("ON", "1"):
         plugins = ", ".join(sorted(str(row[0]) for row in rows))
         yield errors.PasswordPolicy(
             f"server {server.name} checks passwords ({plugins}) and refuses accounts that are made with a hash, which "
@@ -184,11 +181,10 @@ def _policies(connection: Connection, server: Server) -> Iterator[errors.Passwor
         )
 
 
-def _global_privileges(connection: Connection) -> frozenset[str]:
-    user, host = str(connection.value("SELECT CURRENT_USER()")).rsplit("@", 1)
+def _global_privileges(connection: Connection, account: str) -> frozenset[str]:
     rows: list[tuple[Any, ...]] = connection.rows(
         "SELECT PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s",
-        (f"'{user}'@'{host}'",),
+        (_grantee(account),),
     )
     held = {privileges.normal(str(name)) for name, _ in rows}
     if any(grantable == "YES" for _, grantable in rows):
@@ -199,11 +195,21 @@ def _global_privileges(connection: Connection) -> frozenset[str]:
     return frozenset(held)
 
 
-def _writes(connection: Connection, held: frozenset[str]) -> bool:
-    user, host = str(connection.value("SELECT CURRENT_USER()")).rsplit("@", 1)
-    statement = "SELECT PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = %s"
-    rows = connection.rows(statement, (f"'{user}'@'{host}'",))
-    return not _WRITING.isdisjoint({*held, *(privileges.normal(str(name)) for (name,) in rows)})
+def _levels(connection: Connection, account: str) -> dict[str, frozenset[str]]:
+    """By the database part of a grant, the account's privileges there; one that it may grant on ends with ``+``."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for level, name, grantable in connection.rows(
+        "SELECT TABLE_SCHEMA, PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.SCHEMA_PRIVILEGES "
+        "WHERE GRANTEE = %s",
+        (_grantee(account),),
+    ):
+        found[str(level)].add(privileges.normal(str(name)) + ("+" if grantable == "YES" else ""))
+    return {level: frozenset(held) for level, held in found.items()}
+
+
+def _grantee(account: str) -> str:
+    user, host = account.rsplit("@", 1)
+    return f"'{user}'@'{host}'"
 
 
 def _prefixes(setting: Setting) -> list[str]:

@@ -54,8 +54,12 @@ class Settled:
     undone: tuple[str, ...]
 
 
-def settle(tools: Tools, lease: Lease, transaction: journal.Transaction, reason: str) -> Settled:
+def settle(
+    tools: Tools, lease: Lease, transaction: journal.Transaction, reason: str, *, begun: int | None = None
+) -> Settled:
     """Undo a transaction that is not committed, under ``lease``; ``reason`` goes into the audit trail.
+
+    ``begun`` is how many of its changes were begun, where that is known for sure: the others need no undo.
 
     Waits up to ``patience`` for a server that is away, each time as its own successor: a new number, new connections,
     the locks. Errors: ``LeaseLost`` if another process took over, ``StoreFailed`` if the journal can't be written.
@@ -70,7 +74,7 @@ def settle(tools: Tools, lease: Lease, transaction: journal.Transaction, reason:
         return Settled(transaction, (), ())
     while True:
         try:
-            return _attempt(tools, lease, transaction, reason)
+            return _attempt(tools, lease, transaction, reason, begun)
         except _AWAY as error:
             if time.monotonic() + wait > deadline:
                 left = [
@@ -83,7 +87,7 @@ def settle(tools: Tools, lease: Lease, transaction: journal.Transaction, reason:
             leases.refresh(tools.store, lease)
 
 
-def _attempt(tools: Tools, lease: Lease, transaction: journal.Transaction, reason: str) -> Settled:
+def _attempt(tools: Tools, lease: Lease, transaction: journal.Transaction, reason: str, begun: int | None) -> Settled:
     entries = _entries(tools, transaction)
     session = _session(tools, lease, transaction, entries)
     try:
@@ -95,7 +99,7 @@ def _attempt(tools: Tools, lease: Lease, transaction: journal.Transaction, reaso
         leftovers: dict[str, Leftover] = {}
         _announce_drops(tools, lease, transaction, session, changes, leftovers)
         undone = []
-        for change in reversed(changes):
+        for change in reversed(changes[:begun]):
             tools.progress.undoing(transaction.tenant, change)
             if _address(change) in leftovers and change.destroys:
                 continue

@@ -50,6 +50,7 @@ class Saga:
     _facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _timings: list[float] = field(default_factory=list)
     _step: str = ""
+    _begun: int = 0
 
     @property
     def step(self) -> str:
@@ -117,7 +118,7 @@ class Saga:
         session, clock = self._hands(), self.setting.ports.clock
         for number, (change, wanted) in enumerate(zip(planned.changes, self._wanted, strict=True), 1):
             self._go_on()
-            self._step = change.step
+            self._step, self._begun = change.step, number
             self.progress.doing(self.tenant.name, number, change)
             started = clock.monotonic()
             facts = wanted.do(change, session)
@@ -181,7 +182,7 @@ class Saga:
         transaction = self.setting.opened().read(lambda connection: journal.find(connection, self.id))
         if transaction is None:
             raise errors.StoreFailed(f"transaction {self.id} is not in the store, so nothing was done under it")
-        return recovery.settle(self.tools, self.lease, transaction, reason)
+        return recovery.settle(self.tools, self.lease, transaction, reason, begun=self._begun)
 
     def close(self) -> None:
         """Let go of the connections; a second time does nothing."""

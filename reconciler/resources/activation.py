@@ -27,6 +27,7 @@ class Activation(resource.Resource):
     revision: str
     provisional: str
     webhooks: tuple[str, ...] = ()
+    licensed: bool = True
 
     @property
     def name(self) -> str:
@@ -90,7 +91,8 @@ class Activation(resource.Resource):
 
     def _keys(self) -> list[str]:
         webhooks = [f"webhook_endpoints/{self.tenant}/{name}" for name in self.webhooks]
-        return [f"tenants/{self.tenant}", f"licenses/{self.tenant}", *webhooks]
+        licenses = [f"licenses/{self.tenant}"] if self.licensed else []
+        return [f"tenants/{self.tenant}", *licenses, *webhooks]
 
     def _change(self, seen: Mapping[str, Any]) -> Change:
         rows = seen["rows"]

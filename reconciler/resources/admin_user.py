@@ -52,7 +52,7 @@ class AdminUser(resource.Resource):
             return None
         if not sight.deep and self.fact.get("follows") == dict(self.follows):
             return {"row": dict(self.follows)}
-        columns = sight.columns(self.server, self.database, self.table)
+        columns = sight.columns(self.server, self.database, self.table, [*self.key, *self.follows, self.hash_column])
         found = sight.rows(
             self.server,
             f"SELECT {', '.join(map(names.identifier, columns))} FROM {names.qualified(self.database, self.table)} "

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from reconciler import errors
 from reconciler.model.change import Change, State
 from reconciler.model.server import Server
 from reconciler.ports.mysql import census, names
+from reconciler.ports.mysql.connection import DENIED
 from reconciler.ports.mysql.privileges import GRANT_OPTION
 from reconciler.ports.session import Session
 from reconciler.resources import account, resource
@@ -53,6 +55,14 @@ class Grants(resource.Resource):
         have: Levels = seen["levels"]
         if have == wanted:
             return
+        if out_of_reach := [level for level in sorted(have) if level not in wanted and not _revocable(level)]:
+            raise errors.IsolationFault(
+                f"the account {self.user}@{self.host} on {self.server.name} has "
+                f"{'; '.join(f'{_spoken(set(have[level]))} ON {_readable(level)}' for level in out_of_reach)}, which a "
+                "provisioning account can't revoke",
+                advice="As an administrator run: "
+                + " ".join(_revocation(set(have[level]), level, self.user, self.host) for level in out_of_reach),
+            )
         details = []
         for level in sorted({*have, *wanted}):
             old, new = set(have.get(level, ())), set(wanted.get(level, ()))
@@ -136,12 +146,30 @@ def _set(session: Session, name: str, old: Levels, new: Levels) -> None:
     for level in sorted({*old, *new}):
         extra = set(old.get(level, ())) - set(new.get(level, ()))
         if extra:
-            admin.run(f"REVOKE {_spoken(extra)} ON {_target(level)} FROM {who}")
+            try:
+                admin.run(f"REVOKE {_spoken(extra)} ON {_target(level)} FROM {who}")
+            except errors.StatementFailed as error:
+                if error.errno in DENIED:
+                    advice = f"As an administrator run: {_revocation(extra, level, user, host)}"
+                    raise errors.StatementFailed(error.message, errno=error.errno, advice=advice) from error
+                raise
     for level in sorted(new):
         missing = set(new[level]) - set(old.get(level, ()))
         if missing:
             option = " WITH GRANT OPTION" if GRANT_OPTION in missing else ""
             admin.run(f"GRANT {_spoken(missing - {GRANT_OPTION}) or 'USAGE'} ON {_target(level)} TO {who}{option}")
+
+
+def _revocable(level: str) -> bool:
+    # Globally, or in a spelling whose wildcards are not escaped, grant option on a pattern does not suffice (1044).
+    kind, database, _ = level.split("/", 2)
+    return kind not in ("global", "database") or (
+        database != "" and names.pattern(database.replace("\\", "")) == database
+    )
+
+
+def _revocation(privileges: set[str], level: str, user: str, host: str) -> str:
+    return f"REVOKE {_spoken(privileges)} ON {_target(level)} FROM {names.account(user, host)};"
 
 
 def _spoken(privileges: set[str] | frozenset[str]) -> str:

@@ -61,7 +61,8 @@ class SeedRows(resource.Resource):
         if not sight.deep and self.fact.get("digest") == self.digest:
             return {"recorded": True}
         enforced = self.policy == "enforce"
-        columns = sight.columns(self.server, self.database, self.table) if enforced else list(self.key)
+        needed = {*self.key, *(self.retired or {}), *(column for row in self.rows for column in row)}
+        columns = sight.columns(self.server, self.database, self.table, needed) if enforced else list(self.key)
         listed = ", ".join(map(names.identifier, columns))
         target = names.qualified(self.database, self.table)
         found = sight.rows(self.server, f"SELECT {listed} FROM {target}")

@@ -60,8 +60,9 @@ class Sight:
                 self._central.append(view.look(connection, self.place.central_database, self.tenants))
             return self._central[0]
 
-    def columns(self, server: Server, database: str, table: str) -> list[str]:
-        """The columns of a table that can be written; an image of a row has all of them.
+    def columns(self, server: Server, database: str, table: str, needed: Collection[str]) -> list[str]:
+        """The columns of a table that can be written; an image of a row has all of them. Errors: ``SchemaDrifted`` if one
+        of ``needed`` is not among them.
 
         Some change by themselves with every UPDATE (ON UPDATE CURRENT_TIMESTAMP), and have to be put back too.
         """
@@ -73,7 +74,12 @@ class Sight:
         )
         if not found:  # the server itself says whether the table is gone or may not be seen
             self.rows(server, f"SELECT 1 FROM {names.qualified(database, table)} LIMIT 0")
-        return [str(row[0]) for row in found]
+        columns = [str(row[0]) for row in found]
+        if lost := [column for column in needed if column not in columns]:
+            raise errors.SchemaDrifted(
+                f"the table {table} of database {database} on {server.name} lost the column {', '.join(lost)}"
+            )
+        return columns
 
     def may(self, server: Server, database: str, privilege: str) -> bool:
         """Whether the account that looks has ``privilege`` on ``database``: else what it does not see may be there."""

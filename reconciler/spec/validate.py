@@ -24,6 +24,7 @@ Rule = Callable[[Tree], Iterable[errors.Fault]]
 
 _PRODUCTS: Final = "specs/products"
 _SERVERS: Final = platform.SERVER.folder
+_SUSPEND: Final = "reconciler/suspend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,19 @@ def folders_apart(tree: Tree) -> Iterator[errors.Fault]:
             seen.append((key, path))
 
 
+def nothing_promised(tree: Tree) -> Iterator[errors.Fault]:
+    """An annotation that this version does not act on would promise what is not kept."""
+    for document in tree.documents:
+        if _SUSPEND in document.annotations:
+            message = f"the annotation {_SUSPEND} is not acted on by this version: the tenant would not be held"
+            hint = "Take it out. `spec.state: suspended` shuts a tenant."
+            yield document.fault(
+                ("metadata", "annotations", _SUSPEND), message, rule="not-built", hint=hint, on_key=True
+            )
+
+
 RULES: Final[tuple[Rule, ...]] = (
+    nothing_promised,
     one_platform,
     some_server,
     names_unique,

@@ -31,7 +31,8 @@ AGENDA: dict[str, Any] = {
     "admin": {"name": "Ana Ruiz", "email": "ana@example.com"},
     "webhooks": [HOOK],
 }
-DEVICE = {"name": "caja-1", "hardware": {"machineId": "8f3c1d7a52e94b06", "boardSerial": "PF2K9X1B"}}
+HARDWARE = {"machineId": "8f3c1d7a52e94b06", "boardSerial": "PF2K9X1B"}
+DEVICE = {"name": "caja-1", "hardware": HARDWARE}
 OTHER_DEVICE = {"name": "caja-2", "hardware": {"machineId": "1177aa52e94b0655", "boardSerial": "QQ2K9X1C"}}
 POS: dict[str, Any] = {
     "displayName": "Abarrotes Lupita",
@@ -304,7 +305,7 @@ def test_changed_terms_are_a_new_issue_of_the_license(
 
 
 def test_a_license_is_bound_to_the_enrolled_device(pos: Shop) -> None:
-    assert granted(pos, hardware=dict(DEVICE["hardware"])).devices[0].name == "caja-1"  # type: ignore[call-overload]
+    assert granted(pos, hardware=HARDWARE).devices[0].name == "caja-1"
 
 
 def test_a_change_that_is_no_matter_of_the_license_issues_none(pos: Shop) -> None:
@@ -511,7 +512,7 @@ SHALLOW: list[Any] = [
     pytest.param([rf"GRANT DROP ON `agenda\_one`.* TO {APP}"], id="a-privilege-was-added"),
     pytest.param([rf"GRANT SELECT ON `agenda\_one`.* TO {APP} WITH GRANT OPTION"], id="a-grant-option-was-added"),
     pytest.param([f"GRANT SELECT ON license_manager.tenants TO {APP}"], id="a-neighbours-table-was-granted"),
-    pytest.param([f"GRANT PROCESS ON *.* TO {APP}"], id="a-global-privilege-was-added"),
+    pytest.param([rf"GRANT SELECT ON `pos\_two`.* TO {APP}"], id="a-neighbour-was-granted"),
     pytest.param(["ALTER DATABASE agenda_one COMMENT ''"], id="the-mark-is-gone"),
     pytest.param(["ALTER DATABASE agenda_one CHARACTER SET latin1"], id="another-character-set"),
     pytest.param(["DELETE FROM license_manager.tenants"], id="the-index-row-is-gone"),
@@ -544,6 +545,38 @@ def test_drift_on_the_server_is_repaired_and_the_credential_stays_the_same(agend
     if "EVENT" in damage[0]:  # made again by its owner, so that it is the definer
         differing = [line for line in differing if "definer" not in line.casefold()]
     assert differing == []
+
+
+BEYOND: list[Any] = [
+    pytest.param("PROCESS", "*.*", id="global"),
+    pytest.param("SELECT", "`agenda_one`.*", id="unescaped"),
+    pytest.param("SELECT", r"`agenda\_%`.*", id="every-tenant-of-the-product"),
+]
+
+
+@pytest.mark.parametrize(("privilege", "level"), BEYOND)
+def test_a_grant_that_only_an_administrator_can_revoke_is_refused_with_the_statement(
+    agenda: Shop, privilege: str, level: str
+) -> None:
+    before = agenda.world()
+    agenda.server.sql(f"GRANT {privilege} ON {level} TO {APP}")
+    (blocker,) = (entry for entry in planned(agenda).blockers if entry.code == "isolation")
+    assert "agenda_one_app@%" in blocker.message
+    assert agenda.apply()["one"].result is Result.BLOCKED
+    agenda.server.sql(blocker.advice.removeprefix("As an administrator run: "))
+    assert agenda.plan(deep=True).empty
+    assert before.difference(agenda.world()) == []
+
+
+def test_a_grant_elsewhere_that_can_not_be_revoked_fails_with_the_statement(agenda: Shop) -> None:
+    agenda.server.sql(f"GRANT SELECT ON `elsewhere`.* TO {APP}")
+    before = agenda.world()
+    outcome = agenda.apply()["one"]
+    assert outcome.result is Result.ROLLED_BACK
+    assert outcome.failure is not None
+    assert before.difference(agenda.world()) == []
+    agenda.server.sql(outcome.failure.advice.removeprefix("As an administrator run: "))
+    assert agenda.plan(deep=True).empty
 
 
 def delete(path: Path) -> None:

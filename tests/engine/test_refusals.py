@@ -624,6 +624,17 @@ def test_a_table_that_vanished_blocks_a_deep_plan_and_is_not_made_again(existing
     assert any("plans" in blocker.message for blocker in deep.blockers)
 
 
+@pytest.mark.parametrize(("table", "column"), [("users", "email"), ("plans", "price_cents"), ("roles", "code")])
+def test_a_column_that_vanished_blocks_a_deep_plan_of_its_tenant_only(existing: Shop, table: str, column: str) -> None:
+    existing.server.sql(f"ALTER TABLE agenda_one.{table} RENAME COLUMN {column} TO renamed")
+    deep = planned(existing, deep=True)
+    assert deep.action is plans.Action.BLOCKED
+    (blocker,) = deep.blockers
+    assert blocker.code == "schema-drift"
+    assert column in blocker.message
+    assert planned(existing, "two", deep=True).action is plans.Action.UNCHANGED
+
+
 # --- removal -----------------------------------------------------------------------------------------------
 
 

@@ -156,8 +156,12 @@ class Census:
     @cached_property
     def privileges_of_all(self) -> frozenset[str]:
         """What ALL PRIVILEGES means on a database of this server: its version's own set, without GRANT OPTION."""
+        return privileges.expanded(self._grant_columns)
+
+    @cached_property
+    def _grant_columns(self) -> tuple[str, ...]:
         rows = self._rows("SHOW COLUMNS FROM mysql.db", (), "grants", "SELECT ON mysql.*")
-        return privileges.expanded(str(row[0]) for row in rows)
+        return tuple(str(row[0]) for row in rows)
 
     def global_privileges(self, user: str, host: str) -> frozenset[str]:
         """The privileges that an account has on everything, GRANT OPTION among them."""
@@ -184,7 +188,7 @@ class Census:
                     *self._users,
                 ],
             )
-        columns = [str(row[0]) for row in self._rows("SHOW COLUMNS FROM mysql.db", (), "grants", "SELECT ON mysql.*")]
+        columns = self._grant_columns
         listed = ", ".join(names.identifier(column) for column in columns)
         found = []
         for row in self._rows(f"SELECT {listed} FROM mysql.db{where}", parameters, "grants", "SELECT ON mysql.*"):

@@ -1,0 +1,1 @@
+"""The contract from outside: the command line in a process of its own, and what a customer would see afterwards."""
