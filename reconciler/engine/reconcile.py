@@ -6,24 +6,19 @@ way, and lets one ``Saga`` a tenant do what the look found, several at once.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import sqlalchemy as sa
-
 from reconciler import errors
-from reconciler.engine import foundation, observe, planner, preflight, recovery, sweep
+from reconciler.engine import crew, foundation, observe, planner, preflight, recovery, sweep
 from reconciler.engine.progress import Progress
-from reconciler.engine.saga import Saga
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
 from reconciler.model.change import Change
 from reconciler.model.given import Given
-from reconciler.model.outcome import Failure, Leftover, Outcome, Result
+from reconciler.model.outcome import Outcome, Result
 from reconciler.model.record import Record
 from reconciler.model.secret import Secret
 from reconciler.model.tenant import Tenant
@@ -99,12 +94,12 @@ def recover(setting: Setting, progress: Progress) -> list[Outcome]:
             try:
                 lease = held.acquire(tenant)
             except errors.TenantLeased as error:
-                outcomes.append(_failed(tenant, Result.LEASED, error, "", 0.0))
+                outcomes.append(crew.failed(tenant, Result.LEASED, error, "", 0.0))
                 continue
-            settled = _settle_open(tools, lease)
+            settled = crew.settle_open(tools, lease)
             held.release(lease)
             seconds = setting.ports.clock.monotonic() - started
-            outcomes += [_settled_outcome(entry, seconds) for entry in settled]
+            outcomes += [crew.settled_outcome(entry, seconds) for entry in settled]
         sweep.sweep(setting)
     finally:
         held.close()
@@ -120,180 +115,31 @@ def _carried_out(setting: Setting, options: Options, progress: Progress, planned
         if entry.action is plans.Action.ORPHANED or (entry.action is plans.Action.UNCHANGED and not open_before):
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
         elif entry.blockers and entry.tenant not in open_before:
-            outcomes.append(_blocked(entry))
+            outcomes.append(crew.blocked(entry))
         elif entry.action is plans.Action.UNCHANGED and entry.tenant not in open_before:
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
         else:
             work.append(by_name[entry.tenant])
     held = leases.Leases(store, setting.ports.clock.stamp)
-    crew = _Crew(setting, options, progress, held, _tools(setting, progress))
+    workers = crew.Crew(
+        setting,
+        progress,
+        held,
+        _tools(setting, progress),
+        parallel=options.parallel or setting.platform.apply.parallel,
+        deep=options.deep,
+        keep_going=options.keep_going,
+    )
     try:
         if options.atomic == "all":
-            outcomes += crew.all_or_none(work, blocked=any(o.result is Result.BLOCKED for o in outcomes))
+            outcomes += workers.all_or_none(work, held_back=any(o.result is Result.BLOCKED for o in outcomes))
         else:
-            outcomes += crew.each(work)
+            outcomes += workers.each(work)
         with suppress(errors.ReconcileError):
             sweep.sweep(setting)
     finally:
         held.close()
     return sorted(outcomes, key=lambda outcome: outcome.tenant)
-
-
-@dataclass(slots=True)
-class _Crew:
-    """The workers of one apply."""
-
-    setting: Setting
-    options: Options
-    progress: Progress
-    held: leases.Leases
-    tools: recovery.Tools
-    _stopped: threading.Event = field(default_factory=threading.Event)
-
-    def each(self, work: list[Tenant[Any, Any]]) -> list[Outcome]:
-        """Every tenant a transaction of its own. After a failure no further one starts, unless told to keep going."""
-
-        def one(tenant: Tenant[Any, Any]) -> Outcome:
-            if self._stopped.is_set() or self.setting.stop.is_set():
-                return Outcome(tenant.name, Result.SKIPPED)
-            outcome: Outcome = self._one(tenant)
-            if outcome.result not in (Result.APPLIED, Result.UNCHANGED) and not self.options.keep_going:
-                self._stopped.set()
-            self.progress.ends(outcome)
-            return outcome
-
-        return self._together(one, work)
-
-    def all_or_none(self, work: list[Tenant[Any, Any]], *, blocked: bool) -> list[Outcome]:
-        """All tenants one transaction: each is brought to the brink of its commit, then all commit in one write."""
-        if blocked:
-            return [Outcome(tenant.name, Result.SKIPPED) for tenant in work]
-        sagas: dict[str, Saga] = {}
-        started = self.setting.ports.clock.monotonic()
-
-        def ready(tenant: Tenant[Any, Any]) -> Outcome | None:
-            if self._stopped.is_set() or self.setting.stop.is_set():
-                return Outcome(tenant.name, Result.SKIPPED)
-            outcome: Outcome | None = self._one(tenant, hold=sagas)
-            if outcome is not None and outcome.result is not Result.UNCHANGED:
-                self._stopped.set()
-            return outcome
-
-        outcomes = self._together(ready, work)
-        ended = [outcome for outcome in outcomes if outcome is not None]
-        cause: errors.ReconcileError | None = None
-        if any(outcome.result is not Result.UNCHANGED for outcome in ended):
-            cause = errors.StepFailed("another tenant of the same change set failed, so none was applied")
-        else:
-            try:
-                self._commit(list(sagas.values()))
-            except errors.ReconcileError as error:
-                cause = error
-        for saga in sagas.values():
-            ended.append(self._finished(saga, started) if cause is None else self._undone(saga, cause, started))
-        for outcome in ended:
-            self.progress.ends(outcome)
-        return ended
-
-    def _together(self, action: Callable[[Any], Any], work: list[Tenant[Any, Any]]) -> list[Any]:
-        parallel = self.options.parallel or self.setting.platform.apply.parallel
-        if parallel == 1 or len(work) < 2:
-            return [action(tenant) for tenant in work]
-        with ThreadPoolExecutor(max_workers=min(parallel, len(work)), thread_name_prefix="tenant") as pool:
-            return list(pool.map(action, work))
-
-    def _one(self, tenant: Tenant[Any, Any], hold: dict[str, Saga] | None = None) -> Any:
-        started = self.setting.ports.clock.monotonic()
-        try:
-            lease = self.held.acquire(tenant.name)
-        except errors.TenantLeased as error:
-            return _failed(tenant.name, Result.LEASED, error, "", 0.0)
-        except errors.ReconcileError as error:
-            return _failed(tenant.name, Result.ROLLED_BACK, error, "", 0.0)
-        saga = Saga(self.setting, tenant, lease, self.tools, self.progress, deep=self.options.deep)
-        try:
-            early = self._looked(saga, started)
-            if early is not None:
-                saga.close()
-                self.held.release(lease)
-                return early
-            saga.begin()
-        except errors.ReconcileError as error:
-            # Nothing was touched yet, unless the answer of the first journal record was lost: then it is undone.
-            return self._undone(saga, error, started)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave a lease behind either
-            return self._undone(saga, _unforeseen(error), started)
-        try:
-            saga.act()
-            saga.prove()
-            if hold is not None:
-                hold[tenant.name] = saga
-                return None
-            self._commit([saga])
-        except errors.ReconcileError as error:
-            return self._undone(saga, error, started)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the tenant must not stay half-made
-            return self._undone(saga, _unforeseen(error), started)
-        return self._finished(saga, started)
-
-    def _looked(self, saga: Saga, started: float) -> Outcome | None:
-        """Settle what is open, look, and say how it ends if there is nothing to do or it must not be done."""
-        settled = _settle_open(self.tools, saga.lease)
-        stuck = [entry for entry in settled if entry.leftovers]
-        seconds = self.setting.ports.clock.monotonic() - started
-        if stuck:
-            return _settled_outcome(stuck[0], seconds)
-        planned = saga.look()
-        if planned.blockers:
-            return _blocked(planned)
-        if not planned.changes:
-            return Outcome(saga.tenant.name, Result.UNCHANGED, seconds=seconds)
-        return None
-
-    def _commit(self, sagas: list[Saga]) -> None:
-        store = self.setting.opened()
-
-        def write(connection: sa.Connection) -> None:
-            for saga in sagas:
-                leases.hold(connection, saga.lease)
-                saga.write_commit(connection)
-
-        try:
-            store.write(write)
-        except errors.StoreFailed:
-            # The answer was lost, or nothing was written: only the store can tell.
-            if not all(saga.committed() for saga in sagas):
-                raise
-        for saga in sagas:
-            self.held.forget(saga.lease)
-
-    def _finished(self, saga: Saga, started: float) -> Outcome:
-        saga.finish()
-        seconds = self.setting.ports.clock.monotonic() - started
-        return Outcome(saga.tenant.name, Result.APPLIED, saga.id, seconds)
-
-    def _undone(self, saga: Saga, error: errors.ReconcileError, started: float) -> Outcome:
-        clock, tenant = self.setting.ports.clock, saga.tenant.name
-        result, left = Result.ROLLED_BACK, tuple[Leftover, ...]()
-        identity = saga.id
-        try:
-            if isinstance(error, errors.LeaseLost):
-                result = Result.LEASED
-            elif saga.begun():
-                left = saga.undo(f"{saga.step}: {error.message}").leftovers
-                result = Result.STUCK if left else Result.ROLLED_BACK
-            else:
-                identity = ""
-                result = Result.BLOCKED if isinstance(error, errors.Refused) else Result.ROLLED_BACK
-        except errors.LeaseLost as lost:
-            result, error = Result.LEASED, lost
-        except errors.ReconcileError as second:
-            result = Result.STUCK
-            left = (Leftover("journal", saga.id, second.message, "reconcile recover"),)
-        saga.close()
-        with suppress(errors.ReconcileError):
-            self.held.release(saga.lease)
-        return _failed(tenant, result, error, saga.step, clock.monotonic() - started, identity, left)
 
 
 def _chosen(setting: Setting, options: Options, known: Mapping[str, Record]) -> list[Tenant[Any, Any]]:
@@ -381,40 +227,3 @@ def _tools(setting: Setting, progress: Progress) -> recovery.Tools:
         raise errors.StoreFailed(f"the store has no secret {secret.name} of tenant {tenant}")
 
     return recovery.Tools(store, setting.ports, reveal, setting.patience, progress)
-
-
-def _settle_open(tools: recovery.Tools, lease: leases.Lease) -> list[recovery.Settled]:
-    found = tools.store.read(lambda connection: journal.unsettled(connection, [lease.tenant]))
-    return [
-        recovery.settle(tools, lease, entry, "the process that began it ended before it was done") for entry in found
-    ]
-
-
-def _settled_outcome(settled: recovery.Settled, seconds: float) -> Outcome:
-    entry = settled.transaction
-    result = Result.STUCK if settled.leftovers else Result.ROLLED_BACK
-    return Outcome(entry.tenant, result, entry.id, seconds, None, settled.leftovers)
-
-
-def _blocked(entry: plans.TenantPlan) -> Outcome:
-    first = entry.blockers[0]
-    message = "; ".join(blocker.message for blocker in entry.blockers)
-    return Outcome(entry.tenant, Result.BLOCKED, failure=Failure(first.code, "", message, first.advice, first.exit))
-
-
-def _failed(
-    tenant: str,
-    result: Result,
-    error: errors.ReconcileError,
-    step: str,
-    seconds: float,
-    transaction: str = "",
-    leftovers: tuple[Leftover, ...] = (),
-) -> Outcome:
-    where = f"{error.where}: " if error.where else ""
-    failure = Failure(error.code, step, where + error.message, error.next, error.exit)
-    return Outcome(tenant, result, transaction, seconds, failure, leftovers)
-
-
-def _unforeseen(error: Exception) -> errors.StepFailed:
-    return errors.StepFailed(f"unforeseen {type(error).__name__}: {error}")

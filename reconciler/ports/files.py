@@ -82,13 +82,14 @@ class Files:
 
     def remove_tree(self, path: Path) -> None:
         """Remove a folder with all that is in it, without following a symlink; one that is gone is fine."""
-        if not path.is_dir() or path.is_symlink():
+        found = self.listing(path)
+        if found is None:
             return
-        for entry in sorted(path.iterdir()):
-            if entry.is_dir() and not entry.is_symlink():
-                self.remove_tree(entry)
+        for name, state in sorted(found.items()):
+            if stat.S_ISDIR(state.st_mode):
+                self.remove_tree(path / name)
             else:
-                self.remove(entry)
+                self.remove(path / name)
         self.remove_folder(path)
 
     def read(self, path: Path) -> bytes | None:
