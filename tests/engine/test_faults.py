@@ -203,11 +203,7 @@ def test_a_failure_somewhere_leaves_before_or_after(shop: Shop, case: Case, faul
     check(shop, case, fault, lambda count: range(1 + offset % count, count + 1, 53))
 
 
-IN_EVERY_WAY = [
-    case
-    for case in CASES
-    if case.id in {"create-agenda-ia-0", "create-pos-tree-codes-0", "change-agenda", "edition-pos"}
-]
+IN_EVERY_WAY = [case for case in CASES if case.id in {"create-agenda-ia-0", "create-pos-tree-codes-0"}]
 
 
 @pytest.mark.sweep
