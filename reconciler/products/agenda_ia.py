@@ -52,7 +52,7 @@ class Plan:
 
     code: str = option(doc="What tenants name it by; never used for another plan.", pattern=metadata.NAME_PATTERN)
     name: str = option(doc="Shown to customers.", min_length=1, max_length=200)
-    price_cents: int = option(doc="Price of one interval, in hundredths of the currency.", minimum=0)
+    price_cents: int = option(doc="Price of one interval, in hundredths of the currency.", minimum=0, maximum=2**32 - 1)
     currency: str = option(doc="ISO 4217.", pattern="^[A-Z]{3}$", examples=["MXN"])
     interval: Literal["day", "week", "month", "year"] = option(doc="How often it is paid.")
     limits: dict[str, int] = option(doc="What the application allows, by name.", default_factory=dict, minimum=0)
@@ -172,6 +172,9 @@ class AgendaIa(Product):
         codes = [plan.code for plan in catalogue.spec.plans]
         yield from checks.unique_codes(catalogue, ("spec", "plans"), codes)
         yield from checks.prefix(catalogue)
+        yield from checks.databases_apart(
+            (entry, self.database(entry.name, entry.spec, catalogue.spec)) for entry in tenants
+        )
         yield from checks.known(tenants, ("spec", "plan"), lambda spec: spec.plan, codes, "plan", catalogue)
         yield from checks.scripts_allowed(tree, catalogue)
         yield from seeds.faults(tree.root, catalogue)

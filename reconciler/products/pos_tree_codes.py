@@ -188,6 +188,9 @@ class PosTreeCodes(Product):
         codes = [edition.code for edition in catalogue.spec.editions]
         yield from checks.unique_codes(catalogue, ("spec", "editions"), codes)
         yield from checks.prefix(catalogue)
+        yield from checks.databases_apart(
+            (entry, self.database(entry.name, entry.spec, catalogue.spec)) for entry in tenants
+        )
         yield from checks.known(tenants, ("spec", "edition"), lambda spec: spec.edition, codes, "edition", catalogue)
         yield from checks.scripts_allowed(tree, catalogue)
         for entry in tenants:

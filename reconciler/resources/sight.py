@@ -63,8 +63,8 @@ class Sight:
     def columns(self, server: Server, database: str, table: str, needed: Collection[str]) -> list[str]:
         """The columns of a table that can be written; an image of a row has all of them.
 
-        Errors: ``SchemaDrifted`` if one of ``needed`` is not among them.
         Some change by themselves with every UPDATE (ON UPDATE CURRENT_TIMESTAMP), and have to be put back too.
+        Errors: ``SchemaDrifted`` if one of ``needed`` is not among them.
         """
         found = self.rows(
             server,

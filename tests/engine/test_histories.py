@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from reconciler import errors
 from reconciler.engine import reconcile
 from reconciler.engine.progress import Progress
+from reconciler.model import names
 from reconciler.model.outcome import Result
 from tests.support import server as servers
 from tests.support.faults import Boundaries, Fault, SimulatedDeath
@@ -270,7 +271,8 @@ def a_history_with_faults_knows_two_outcomes(shop: Shop, data: st.DataObject) ->
     fleet.grow()
     shop.apply()
     for _ in range(data.draw(st.integers(1, 3))):
-        edited = fleet.change() if fleet.specs and data.draw(st.booleans()) else fleet.grow()
+        grows = not fleet.specs or data.draw(st.booleans())
+        edited = fleet.grow() if grows else fleet.change()
         if edited is None:
             continue
         before = shop.world()
@@ -286,6 +288,37 @@ def a_history_with_faults_knows_two_outcomes(shop: Shop, data: st.DataObject) ->
             assert not [path for path in after.files if ".reconciler-" in path]
         shop.apply()
         fleet.in_sync()
+
+
+def refusals(shop: Shop) -> list[tuple[str, str]]:
+    """What is refused before anything is touched: the rule and the file."""
+    with pytest.raises(errors.InvalidSpecs) as refused:
+        shop.setting()
+    return [(fault.rule, fault.where.file) for fault in refused.value.faults]
+
+
+@pytest.mark.parametrize("day", ["1999-12-31", "3000-01-01"])
+def test_a_day_that_no_license_can_hold_is_refused_at_once(shop: Shop, day: str) -> None:
+    shop.tenant(POS, "pos", {**START[POS](0), "license": {"expires": day}})
+    assert refusals(shop) == [("license-expires", "specs/tenants/pos.yaml")]
+
+
+def test_a_price_that_no_tenant_can_store_is_refused_at_once(shop: Shop) -> None:
+    path = shop.root / "specs/products/agenda-ia/product.yaml"
+    path.write_text(path.read_text().replace("priceCents: 29900", "priceCents: 4294967296"))
+    assert [file for _, file in refusals(shop)] == ["specs/products/agenda-ia/product.yaml"]
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [(AGENDA, "agenda_"), (POS, "pos_")])
+def test_a_name_that_is_the_shortened_one_of_another_tenant_is_refused_at_once(
+    shop: Shop, kind: str, prefix: str
+) -> None:
+    long = "clinica-de-la-familia-de-la-calle-larga"
+    account = names.owner(names.database(prefix, long))
+    twin = account.removeprefix(prefix).removesuffix("_own").replace("_", "-")
+    for number, name in enumerate((long, twin)):
+        shop.tenant(kind, name, {**START[kind](number), **({"cloudSync": True} if kind == POS else {})})
+    assert [rule for rule, _ in refusals(shop)] == ["duplicate-database"]
 
 
 @QUICK

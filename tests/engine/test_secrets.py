@@ -47,7 +47,7 @@ POS = {
     "cloudSync": True,
     "license": {"expires": "2099-12-31", "devices": [DEVICE]},
 }
-TENANTS = {"sol": ("AgendaTenant", AGENDA), "lupita": ("PosTenant", POS)}
+TENANTS: dict[str, tuple[str, dict[str, Any]]] = {"sol": ("AgendaTenant", AGENDA), "lupita": ("PosTenant", POS)}
 
 
 class Planted(Entropy):
