@@ -121,6 +121,16 @@ def test_all_or_none_makes_none_when_one_fails(shop: Shop, parallel: int) -> Non
     assert shop.plan(deep=True).empty
 
 
+def test_two_tenants_can_exchange_their_domains(shop: Shop) -> None:
+    add_agenda(shop, "aaa", domain="one.example.com")
+    add_agenda(shop, "bbb", domain="two.example.com")
+    shop.apply()
+    add_agenda(shop, "aaa", domain="two.example.com")
+    add_agenda(shop, "bbb", domain="one.example.com")
+    assert {outcome.result for outcome in shop.apply().values()} == {Result.APPLIED}
+    assert shop.plan(deep=True).empty
+
+
 def lease_to(shop: Shop, tenant: str, holder: process.Process) -> None:
     """Write into the store that somebody works on the tenant."""
     setting = shop.setting()

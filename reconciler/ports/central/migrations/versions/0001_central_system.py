@@ -1,7 +1,8 @@
 """The central system: tenant index, licenses, devices, webhook endpoints, and whose they are.
 
 Every table has what undoing needs: the platform's id and the id of the transaction that last wrote the row.
-``CREATE TABLE IF NOT EXISTS`` makes the revision repeatable.
+``CREATE TABLE IF NOT EXISTS`` makes the revision repeatable. A domain is unique in the specs, which is where it is
+checked: an index that insisted on it would keep two tenants from exchanging theirs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _TABLES = (
         server VARCHAR(40) NOT NULL, database_name VARCHAR(64) NULL, domain VARCHAR(253) NULL,
         plan VARCHAR(64) NOT NULL, locale VARCHAR(35) NULL, timezone VARCHAR(64) NULL, state VARCHAR(32) NOT NULL,
         revision VARCHAR(128) NOT NULL, {_MARK},
-        UNIQUE KEY tenants_by_domain (domain), KEY tenants_by_product (product, state)
+        KEY tenants_by_domain (domain), KEY tenants_by_product (product, state)
     ) {_OPTIONS}""",
     f"""CREATE TABLE IF NOT EXISTS licenses (
         tenant VARCHAR(40) NOT NULL PRIMARY KEY, product VARCHAR(40) NOT NULL, serial VARCHAR(64) NOT NULL,
