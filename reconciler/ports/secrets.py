@@ -31,7 +31,10 @@ _NONCE = 12
 
 
 class Entropy:
-    """Where randomness comes from."""
+    """Where randomness comes from. ``hasher`` makes the marks of one-time passwords, with RFC 9106's second setting."""
+
+    def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
+        self._hasher = hasher or argon2.PasswordHasher()
 
     def token(self, length: int) -> bytes:
         """``length`` random bytes."""
@@ -49,7 +52,7 @@ class Entropy:
                 return Drawn(Secret(name, 1, native_hash(clear)), clear)
             case Recipe.ONE_TIME_PASSWORD:
                 clear = _letters(_READABLE, _ONE_TIME_LENGTH)
-                return Drawn(Secret(name, 1, argon2.PasswordHasher().hash(clear)), clear)
+                return Drawn(Secret(name, 1, self._hasher.hash(clear)), clear)
             case Recipe.WEBHOOK_SECRET:
                 clear = "whsec_" + base64.b64encode(self.token(32)).decode()
                 return Drawn(Secret(name, 1), clear)

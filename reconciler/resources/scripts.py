@@ -11,6 +11,9 @@ from pathlib import Path
 from reconciler import errors
 from reconciler.sql import examine, outgoing
 
+_KEPT_BYTES = 512 * 1024
+"""Files up to this size are read once a process; larger ones are streamed for every tenant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -71,8 +74,22 @@ def statements(source: Script) -> Iterator[outgoing.Outgoing]:
 
     Errors: ``ScriptRefused`` for what would leave the tenant; the file may have changed since it was examined.
     """
+    state = source.path.stat()
+    if state.st_size <= _KEPT_BYTES:
+        yield from _kept(source, state.st_mtime_ns, state.st_size)
+    else:
+        yield from _read(source)
+
+
+def _read(source: Script) -> Iterator[outgoing.Outgoing]:
     with source.path.open("rb") as stream:
         yield from outgoing.outgoing(stream, file=source.label)
+
+
+@lru_cache(maxsize=64)
+def _kept(source: Script, _modified: int, _size: int) -> tuple[outgoing.Outgoing, ...]:
+    # Reading a script takes longer than the server needs for it, and every tenant of a product gets the same.
+    return tuple(_read(source))
 
 
 @lru_cache(maxsize=32)

@@ -54,6 +54,7 @@ class Planted(Entropy):
     """Draws values that can be found again; ``drawn`` are all of them, keys included."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.drawn: list[bytes] = []
 
     def token(self, length: int) -> bytes:

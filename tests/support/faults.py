@@ -17,6 +17,7 @@ from reconciler.engine import setting as settings
 from reconciler.ports.files import Files
 from reconciler.ports.mysql import connection as mysql
 from reconciler.ports.ports import Ports
+from tests.support import shop
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ class Boundaries:
 
     def ports(self) -> Ports:
         """Ports whose every operation is a boundary."""
-        return Ports(connect=self._connect, files=_Files(self))
+        return Ports(connect=self._connect, files=_Files(self), entropy=shop.QUICK)
 
     def watch(self, setting: settings.Setting) -> settings.Setting:
         """The setting, with the writes of its store as boundaries too."""

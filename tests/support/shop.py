@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import argon2
 import yaml
 
 from reconciler.engine import reconcile
@@ -15,8 +16,12 @@ from reconciler.engine.progress import Progress
 from reconciler.model import plan as plans
 from reconciler.model.outcome import Outcome
 from reconciler.ports.ports import Ports
+from reconciler.ports.secrets import Entropy
 from tests.support import server as servers
 from tests.support import world
+
+QUICK = Entropy(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+"""Real randomness, and marks of one-time passwords that cost next to nothing to make."""
 
 SAMPLE = Path(__file__).parents[2] / "specs"
 
@@ -78,7 +83,7 @@ class Shop:
 
     def setting(self, ports: Ports | None = None, *, patience: float = 5.0) -> settings.Setting:
         """Read the repository; the caller closes the store."""
-        found = settings.load_setting(self.root, ports or Ports())
+        found = settings.load_setting(self.root, ports or Ports(entropy=QUICK))
         found.patience = patience
         return found
 
