@@ -52,6 +52,7 @@ def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Pla
         planned = []
         for tenant in tenants:
             planned.append(_planned(setting, tenant, known.get(tenant.name), sight, refused))
+        planned = [_unclaimed(setting, tenant, entry, known) for tenant, entry in zip(tenants, planned, strict=True)]
     planned += _orphans(setting, options, known)
     return plans.Plan(
         revision=setting.revision,
@@ -204,6 +205,30 @@ def _refused(
             if isinstance(mine, list) and name != setting.place.central_server:
                 found[name] = [*mine, *(entry for entry in central if entry not in mine)]
     return found
+
+
+def _unclaimed(
+    setting: Setting, tenant: Tenant[Any, Any], planned: plans.TenantPlan, known: Mapping[str, Record]
+) -> plans.TenantPlan:
+    """The plan, blocked where the tenant wants what one whose spec is gone still has."""
+    wanted = set(setting.products[tenant.product].claims(tenant.data))
+    present = {document.name for document in setting.specs.tenants}
+    blockers = [
+        planner.blocker(
+            errors.ForbiddenChange(
+                f"the {what} {value} still belongs to tenant {name}, whose spec is gone",
+                advice=f"Choose another {what}, or put the spec of {name} back with another one first.",
+            ),
+            tenant,
+        )
+        for name, record in known.items()
+        if name not in present and record.product in setting.products
+        for what, value in setting.products[record.product].claims(record.spec)
+        if (what, value) in wanted
+    ]
+    if not blockers or not planned.changes:
+        return planned
+    return replace(planned, action=plans.Action.BLOCKED, blockers=(*planned.blockers, *blockers))
 
 
 def _orphans(setting: Setting, options: Options, known: Mapping[str, Record]) -> list[plans.TenantPlan]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -178,6 +178,10 @@ class AgendaIa(Product):
         yield from checks.known(tenants, ("spec", "plan"), lambda spec: spec.plan, codes, "plan", catalogue)
         yield from checks.scripts_allowed(tree, catalogue)
         yield from seeds.faults(tree.root, catalogue)
+
+    def claims(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Its domain."""
+        yield "domain", str(data["domain"]).lower()
 
     def flow(self, tenant: Tenant[AgendaTenantSpec, AgendaProductSpec], given: Given) -> Flow:
         """Database, accounts, schema and seeds, license, delivery, product values; then everything is shown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from reconciler import errors
@@ -39,6 +39,14 @@ class Product(ABC):
     @abstractmethod
     def database(self, name: str, spec: Any, catalogue: Any) -> str:
         """The database of the tenant ``name``; empty if this one has none."""
+
+    def claims(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """What a tenant with this spec (plain data) holds for itself alone, as (what, value): ("domain", …).
+
+        Two specs that claim the same are a fault; this also keeps it from a tenant whose spec is gone and who still
+        has it.
+        """
+        return iter(())
 
     @abstractmethod
     def flow(self, tenant: Tenant[Any, Any], given: Given) -> Flow:

@@ -669,17 +669,6 @@ def test_an_orphan_blocks_no_other_tenant(existing: Shop) -> None:
     assert exit_status(outcomes.values()) == 3
 
 
-def test_a_domain_that_an_orphan_still_has_fails_cleanly(existing: Shop) -> None:
-    existing.without("one")
-    existing.tenant("AgendaTenant", "three", AGENDA)
-    before = existing.world()
-    outcome = existing.apply()["three"]
-    assert outcome.result in (Result.BLOCKED, Result.ROLLED_BACK)
-    assert outcome.failure is not None
-    assert "sol.example.com" in outcome.failure.message
-    assert before.difference(existing.world()) == []
-
-
 def test_an_unreadable_spec_is_no_removal(existing: Shop) -> None:
     (existing.root / "specs/tenants/one.yaml").write_text("kind: [")
     before = existing.world()

@@ -131,6 +131,20 @@ def test_two_tenants_can_exchange_their_domains(shop: Shop) -> None:
     assert shop.plan(deep=True).empty
 
 
+def test_a_domain_of_a_tenant_whose_spec_is_gone_is_not_given_away(shop: Shop) -> None:
+    add_agenda(shop, "aaa", domain="one.example.com")
+    shop.apply()
+    shop.without("aaa")
+    add_agenda(shop, "bbb", domain="ONE.example.com")
+    before = shop.world()
+    outcomes = shop.apply()
+    assert outcomes["bbb"].result is Result.BLOCKED
+    assert outcomes["bbb"].failure is not None
+    assert "still belongs to tenant aaa" in outcomes["bbb"].failure.message
+    assert exit_status(outcomes.values()) == 3
+    assert shop.world() == before
+
+
 def lease_to(shop: Shop, tenant: str, holder: process.Process) -> None:
     """Write into the store that somebody works on the tenant."""
     setting = shop.setting()
