@@ -49,10 +49,11 @@ def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Pla
         central = sight.connection(sight.central_server)
         refused = _refused(setting, tenants, sight.connection, acts=acts)
         platform = _platform(setting, central, refused[setting.place.central_server])
+        left = _left_behind(setting, known)
         planned = []
         for tenant in tenants:
-            planned.append(_planned(setting, tenant, known.get(tenant.name), sight, refused))
-        planned = [_unclaimed(setting, tenant, entry, known) for tenant, entry in zip(tenants, planned, strict=True)]
+            entry = _planned(setting, tenant, known.get(tenant.name), sight, refused)
+            planned.append(_unclaimed(setting, tenant, entry, left))
     planned += _orphans(setting, options, known)
     return plans.Plan(
         revision=setting.revision,
@@ -207,24 +208,31 @@ def _refused(
     return found
 
 
+def _left_behind(setting: Setting, known: Mapping[str, Record]) -> dict[tuple[str, str], str]:
+    """What tenants on record whose spec is gone still hold for themselves, and which of them."""
+    present = {document.name for document in setting.specs.tenants}
+    return {
+        claim: name
+        for name, record in known.items()
+        if name not in present and record.product in setting.products
+        for claim in setting.products[record.product].claims(record.spec)
+    }
+
+
 def _unclaimed(
-    setting: Setting, tenant: Tenant[Any, Any], planned: plans.TenantPlan, known: Mapping[str, Record]
+    setting: Setting, tenant: Tenant[Any, Any], planned: plans.TenantPlan, left: Mapping[tuple[str, str], str]
 ) -> plans.TenantPlan:
     """The plan, blocked where the tenant wants what one whose spec is gone still has."""
-    wanted = set(setting.products[tenant.product].claims(tenant.data))
-    present = {document.name for document in setting.specs.tenants}
     blockers = [
         planner.blocker(
             errors.ForbiddenChange(
-                f"the {what} {value} still belongs to tenant {name}, whose spec is gone",
-                advice=f"Choose another {what}, or put the spec of {name} back with another one first.",
+                f"the {what} {value} still belongs to tenant {left[what, value]}, whose spec is gone",
+                advice=f"Choose another {what}, or put that tenant's spec back with another one first.",
             ),
             tenant,
         )
-        for name, record in known.items()
-        if name not in present and record.product in setting.products
-        for what, value in setting.products[record.product].claims(record.spec)
-        if (what, value) in wanted
+        for what, value in setting.products[tenant.product].claims(tenant.data)
+        if (what, value) in left
     ]
     if not blockers or not planned.changes:
         return planned
