@@ -207,6 +207,7 @@ IN_EVERY_WAY = [case for case in CASES if case.id in {"create-agenda-ia-0", "cre
 
 
 @pytest.mark.sweep
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("slice_", range(SLICES))
 @pytest.mark.parametrize("case", CASES)
 def test_a_failure_anywhere_leaves_before_or_after(shop: Shop, case: Case, slice_: int) -> None:
@@ -218,6 +219,7 @@ def test_a_failure_anywhere_leaves_before_or_after(shop: Shop, case: Case, slice
 
 
 @pytest.mark.sweep
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("slice_", range(SLICES))
 @pytest.mark.parametrize("case", IN_EVERY_WAY)
 @pytest.mark.parametrize("fault", ORDINARY)
@@ -240,6 +242,7 @@ def test_a_death_somewhere_in_a_rollback_leaves_before(shop: Shop, case: Case) -
 
 
 @pytest.mark.sweep
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("slice_", range(SLICES))
 @pytest.mark.parametrize("case", TWICE[1:3])
 def test_a_death_anywhere_in_a_rollback_leaves_before(shop: Shop, case: Case, slice_: int) -> None:
@@ -264,6 +267,7 @@ def test_a_death_somewhere_in_a_recovery_leaves_before(shop: Shop, case: Case) -
 
 
 @pytest.mark.sweep
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("slice_", range(SLICES))
 @pytest.mark.parametrize("case", TWICE[1:3])
 def test_a_death_anywhere_in_a_recovery_leaves_before(shop: Shop, case: Case, slice_: int) -> None:

@@ -36,7 +36,7 @@ QUICK = settings(
     phases=[Phase.explicit, Phase.generate],  # shrinking an example that takes seconds would take an hour
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-SWEEP = settings(QUICK, max_examples=60, derandomize="CI" in os.environ)
+SWEEP = settings(QUICK, max_examples=40, derandomize="CI" in os.environ)
 
 # --- what a person may write ------------------------------------------------------------------------------
 
@@ -334,6 +334,7 @@ def test_an_edit_that_is_struck_by_a_fault_is_done_or_undone(shop: Shop, data: s
 
 
 @pytest.mark.sweep
+@pytest.mark.timeout(1800)
 @SWEEP
 @given(data=st.data())
 def test_after_every_apply_of_many_histories_nothing_is_left_to_do(shop: Shop, data: st.DataObject) -> None:
@@ -341,6 +342,7 @@ def test_after_every_apply_of_many_histories_nothing_is_left_to_do(shop: Shop, d
 
 
 @pytest.mark.sweep
+@pytest.mark.timeout(1800)
 @SWEEP
 @given(data=st.data())
 def test_every_edit_of_many_histories_is_done_or_undone(shop: Shop, data: st.DataObject) -> None:
