@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 from reconciler.engine.setting import Setting
 from reconciler.model import names
 from reconciler.model.given import PENDING
-from reconciler.model.record import Record
 from reconciler.model.server import Server
 from reconciler.model.tenant import Tenant
 from reconciler.ports.mysql.connection import Connection
@@ -41,27 +40,21 @@ class Readers:
 
 
 @contextmanager
-def overview(
-    setting: Setting, tenants: Iterable[Tenant[Any, Any]], records: Mapping[str, Record], *, deep: bool
-) -> Iterator[Sight]:
+def overview(setting: Setting, tenants: Iterable[Tenant[Any, Any]], *, deep: bool) -> Iterator[Sight]:
     """A look at many tenants at once, from connections that are closed afterwards."""
     readers = Readers(setting)
     try:
-        yield _sight(setting, readers, list(tenants), records, deep=deep, transaction=PENDING)
+        yield _sight(setting, readers, list(tenants), deep=deep, transaction=PENDING)
     finally:
         readers.close()
 
 
-def close_up(
-    setting: Setting, session: Session, tenant: Tenant[Any, Any], record: Record | None, *, deep: bool
-) -> Sight:
+def close_up(setting: Setting, session: Session, tenant: Tenant[Any, Any], *, deep: bool) -> Sight:
     """A look at one tenant, through its transaction's own connections, so that it sees what that has done."""
-    records = {tenant.name: record} if record else {}
     return _sight(
         setting,
         lambda server: session.admin(server.name),
         [tenant],
-        records,
         deep=deep,
         transaction=session.transaction,
     )
@@ -71,7 +64,6 @@ def _sight(
     setting: Setting,
     connection: Any,
     tenants: list[Tenant[Any, Any]],
-    records: Mapping[str, Record],
     *,
     deep: bool,
     transaction: str,
@@ -81,7 +73,6 @@ def _sight(
         place=setting.place,
         ports=setting.ports,
         connection=connection,
-        records=records,
         central_server=setting.servers[setting.place.central_server],
         tenants=[tenant.name for tenant in tenants],
         databases=databases,

@@ -45,7 +45,7 @@ def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Pla
     """
     known = setting.records()
     tenants = _chosen(setting, options, known)
-    with observe.overview(setting, tenants, known, deep=options.deep) as sight:
+    with observe.overview(setting, tenants, deep=options.deep) as sight:
         central = sight.connection(sight.central_server)
         refused = _refused(setting, tenants, sight.connection, acts=acts)
         platform = _platform(setting, central, refused[setting.place.central_server])

@@ -197,7 +197,7 @@ class Saga:
 
     def _planned(self, given: Given, *, deep: bool) -> tuple[plans.TenantPlan, list[Resource]]:
         product = self.setting.products[self.tenant.product]
-        sight = observe.close_up(self.setting, self._hands(), self.tenant, given.record, deep=deep)
+        sight = observe.close_up(self.setting, self._hands(), self.tenant, deep=deep)
         return planner.plan_tenant(product, self.tenant, given, sight)
 
     def _after(self, given: Given) -> Record:

@@ -6,13 +6,12 @@ Everything is read in bulk when it is first asked for, then kept: one ``Sight`` 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler import errors
 from reconciler.model.given import PENDING
-from reconciler.model.record import Record
 from reconciler.model.server import Server
 from reconciler.ports.central import view
 from reconciler.ports.mysql import census, names
@@ -33,7 +32,6 @@ class Sight:
     place: Place
     ports: Ports
     connection: Callable[[Server], Connection]
-    records: Mapping[str, Record]
     central_server: Server
     tenants: Collection[str] | None = None
     databases: Collection[str] | None = None
