@@ -103,7 +103,7 @@ def lay(setting: Setting) -> Setting:
 
 def _migrate(setting: Setting, store: stores.Store, central: Connection, missing: list[Change]) -> None:
     clock = setting.ports.clock
-    held = leases.Leases(store, clock.stamp)
+    held = setting.leases()
     lease = _wait_for(held)
     transaction = journal.Transaction(
         id=setting.ports.entropy.identity(),

@@ -23,7 +23,7 @@ from reconciler.model.record import Record
 from reconciler.model.secret import Secret
 from reconciler.model.tenant import Tenant
 from reconciler.ports.mysql.connection import Connection
-from reconciler.ports.store import journal, leases, records
+from reconciler.ports.store import journal, records
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def recover(setting: Setting, progress: Progress) -> list[Outcome]:
     """Settle every transaction that a dead process left open. Safe to run at any time, and more than once."""
     store = setting.opened()
     tools = _tools(setting, progress)
-    held = leases.Leases(store, setting.ports.clock.stamp)
+    held = setting.leases()
     outcomes = []
     try:
         for tenant in dict.fromkeys(entry.tenant for entry in store.read(journal.unsettled)):
@@ -122,7 +122,7 @@ def _carried_out(setting: Setting, options: Options, progress: Progress, planned
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
         else:
             work.append(by_name[entry.tenant])
-    held = leases.Leases(store, setting.ports.clock.stamp)
+    held = setting.leases()
     workers = crew.Crew(
         setting,
         progress,

@@ -17,7 +17,7 @@ from reconciler.model.tenant import Tenant
 from reconciler.ports import git
 from reconciler.ports.ports import Ports
 from reconciler.ports.session import Place
-from reconciler.ports.store import records
+from reconciler.ports.store import leases, records
 from reconciler.ports.store import store as stores
 from reconciler.products.product import Product
 from reconciler.spec import load, platform, tree, validate
@@ -29,7 +29,8 @@ PATIENCE_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Setting:
-    """One run's world. ``patience`` is how long, in seconds, an undo waits for a server that went away.
+    """One run's world. ``patience`` is how long, in seconds, an undo waits for a server that went away;
+    ``lease_seconds`` is how long a lease holds whose holder gives no sign of life.
 
     ``stop`` is set by a signal: whatever is open then finishes or is undone. ``faults`` are those that were tolerated.
     """
@@ -47,6 +48,7 @@ class Setting:
     store: stores.Store | None
     revision: str = ""
     patience: float = PATIENCE_SECONDS
+    lease_seconds: float = leases.LENGTH_SECONDS
     stop: threading.Event = field(default_factory=threading.Event)
 
     def opened(self) -> stores.Store:
@@ -69,6 +71,10 @@ class Setting:
         document = self.specs.named(self.products[tenant.product].tenant_kind.name, tenant.name)
         canonical = document.canonical() if document else b""
         return f"specs@sha256:{hashlib.sha256(canonical).hexdigest()}"
+
+    def leases(self) -> leases.Leases:
+        """New leases of this process; the caller closes them. Errors: as for ``opened``."""
+        return leases.Leases(self.opened(), self.ports.clock.stamp, length=self.lease_seconds)
 
     def with_store(self, store: stores.Store) -> Setting:
         """The same run, once its store is there."""
@@ -142,6 +148,7 @@ def load_setting(
         keys=KeyFolder(root / spec.keys.directory, ports),
         store=store,
         revision=git.revision(root) or _revision(specs),
+        lease_seconds=spec.apply.lease_seconds,
     )
 
 

@@ -99,6 +99,12 @@ class Apply:
     """How changes are carried out."""
 
     parallel: int = option(doc="Tenants that are worked on at the same time.", default=4, minimum=1, maximum=64)
+    lease_seconds: int = option(
+        doc="How long a lease on a tenant holds whose holder gives no sign of life, in seconds.",
+        default=30,
+        minimum=5,
+        maximum=3600,
+    )
 
 
 @dataclass(frozen=True, slots=True)

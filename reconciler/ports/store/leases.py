@@ -24,7 +24,7 @@ from reconciler.ports.store import tables
 T = TypeVar("T")
 
 LENGTH_SECONDS = 30.0
-RENEW_SECONDS = 5.0
+_RENEWALS_A_LENGTH = 6
 
 
 @dataclass(slots=True)
@@ -49,12 +49,11 @@ class Leases:
         now: Callable[[], str],
         *,
         length: float = LENGTH_SECONDS,
-        renew_every: float = RENEW_SECONDS,
     ) -> None:
         self._store = store
         self._now = now
         self._length = length
-        self._every = renew_every
+        self._every = length / _RENEWALS_A_LENGTH
         self._me = process.this()
         self._held: dict[str, Lease] = {}
         self._guard = threading.Lock()
