@@ -275,6 +275,20 @@ class StoreFailed(ReconcileError):
     advice = "Check space and permissions of the store that specs/platform.yaml names, then run `reconcile recover`."
 
 
+class JournalBroken(StoreFailed):
+    """The journal is not as it was written: a record was changed, or is missing."""
+
+    code = "journal-broken"
+    advice = "Compare the store with its backups before anything is applied; `reconcile history --verify` lists all."
+
+
+class NotDelivered(ReconcileError):
+    """A notification did not reach its receiver. It stays in the outbox, and nothing else depends on it."""
+
+    code = "not-delivered"
+    advice = "It is sent again by the next apply or recover. `reconcile outbox list` shows what waits and what is dead."
+
+
 class Interrupted(ReconcileError):
     """A signal asked the process to stop; what was open was finished or undone first."""
 

@@ -35,6 +35,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "status": Entry("tenants:status", "Show the tenants and their conditions."),
         "history": Entry("tenants:history", "Show what was done, when, by whom."),
         "show": Entry("tenants:show", "Show one transaction, step by step."),
+        "outbox": Entry("outbox:outbox", "Notifications that wait, and those that were given up."),
         "secrets": Entry("secrets:secrets", "Print a tenant's secrets."),
         "license": Entry("license:license", "Look at license files, offline."),
     },

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from reconciler import errors
 from reconciler.cli import manual, options, settings
 from reconciler.engine import conditions
-from reconciler.ports.store import journal
+from reconciler.ports.store import audit, journal, outbox
+from reconciler.report import outbox as letters
 from reconciler.report import styled, transaction
 from reconciler.report import tenants as report
+
+
+def _anchor(_context: click.Context, parameter: click.Parameter, value: str | None) -> audit.End | None:
+    if value is None:
+        return None
+    number, _, digits = value.partition(":")
+    if not number.isdecimal() or not re.fullmatch("[0-9a-f]{8,64}", digits):
+        said = "is not N:HASH as `reconcile history --verify` prints it; at least 8 digits of the hash are needed"
+        raise click.BadParameter(f"{value!r} {said}", param=parameter)
+    return audit.End(int(number), digits)
+
 
 _tenant = click.argument("tenant", required=False)
 
@@ -32,14 +46,20 @@ _tenant = click.argument("tenant", required=False)
 @click.pass_obj
 def status(call: options.Call, tenant: str | None, output: str) -> int:
     """Show conditions; returns the exit status."""
+    waiting: list[outbox.Letter] = []
     with settings.recorded(call) as setting:
         found = conditions.of_tenants(setting, tenant)
+        if setting.store is not None:
+            waiting = setting.store.read(outbox.waiting) + setting.store.read(outbox.dead)
+    waiting = [letter for letter in waiting if tenant in (None, letter.tenant)]
     if output == "json":
-        call.show_data(report.status_data(found))
+        call.show_data({**report.status_data(found), "outbox": letters.data(waiting)["letters"]})
     elif found:
         call.show(report.status_lines(found))
     else:
         _nothing(call)
+    if output != "json":
+        call.show(letters.summary(waiting))
     return 0
 
 
@@ -50,8 +70,10 @@ def status(call: options.Call, tenant: str | None, output: str) -> int:
             "reconcile history": "the last 20 transactions",
             "reconcile history clinica-sol --limit 5": "",
             "reconcile show 1f0c33aa": "one of them, step by step",
+            "reconcile history --verify": "whether every record is as it was written, and none is missing",
+            "reconcile history --verify --anchor 812:9f1c2e…": "and nothing up to an end noted earlier was replaced",
         },
-        exits={0: "shown"},
+        exits={0: "shown", 1: "with --verify: the journal is not as it was written"},
         also=(65, 78),
     )
 )
@@ -59,10 +81,25 @@ def status(call: options.Call, tenant: str | None, output: str) -> int:
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, metavar="N", help="At most so many."
 )
+@click.option("--verify", is_flag=True, help="Check the whole journal instead: changed or missing records.")
+@click.option(
+    "--anchor",
+    callback=_anchor,
+    metavar="N:HASH",
+    help="With --verify: the last end as an earlier --verify told it. It has to be there unchanged.",
+)
 @options.output
 @click.pass_obj
-def history(call: options.Call, tenant: str | None, limit: int, output: str) -> int:
-    """Show transactions; returns the exit status."""
+def history(
+    call: options.Call, tenant: str | None, limit: int, verify: bool, anchor: audit.End | None, output: str
+) -> int:
+    """Show transactions, or check all of them; returns the exit status."""
+    if verify and tenant:
+        raise errors.UsageError("--verify checks the whole journal, not one tenant's part of it")
+    if anchor is not None and not verify:
+        raise errors.UsageError("--anchor belongs to --verify")
+    if verify:
+        return _verify(call, anchor, output)
     found: list[journal.Transaction] = []
     with settings.recorded(call) as setting:
         if setting.store is not None:
@@ -104,6 +141,16 @@ def show(call: options.Call, identity: str, output: str) -> int:
     else:
         call.show(transaction.lines(head, entries))
     return 0
+
+
+def _verify(call: options.Call, anchor: audit.End | None, output: str) -> int:
+    with settings.recorded(call) as setting:
+        found = setting.opened().read(lambda connection: audit.audit(connection, anchor))
+    if output == "json":
+        call.show_data(report.audit_data(found))
+    else:
+        call.show(report.audit_lines(found))
+    return errors.JournalBroken.exit if found.faults else 0
 
 
 def _nothing(call: options.Call, tenant: str = "") -> None:

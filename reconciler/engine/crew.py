@@ -164,7 +164,7 @@ class Crew:
             if isinstance(error, errors.LeaseLost):
                 result = Result.LEASED
             elif saga.begun():
-                left = saga.undo(f"{saga.step}: {error.message}").leftovers
+                left = saga.undo(f"{saga.step}: {error}").leftovers
                 result = Result.STUCK if left else Result.ROLLED_BACK
             else:
                 identity = ""

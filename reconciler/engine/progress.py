@@ -21,5 +21,8 @@ class Progress:
     def undoing(self, tenant: str, change: Change) -> None:
         """This change is about to be undone."""
 
+    def undelivered(self, receiver: str, reason: str) -> None:
+        """A notification did not reach its receiver; it stays in the outbox."""
+
     def ends(self, outcome: Outcome) -> None:
         """The work on a tenant ended."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler import errors
-from reconciler.engine import crew, foundation, observe, planner, preflight, recovery, sweep
+from reconciler.engine import crew, foundation, observe, outbox, planner, preflight, recovery, sweep
 from reconciler.engine.progress import Progress
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
@@ -78,7 +78,10 @@ def apply(
         foundation.check(setting)
     setting = foundation.lay(setting)
     try:
-        return planned, _carried_out(setting, options, progress, planned)
+        outcomes = _carried_out(setting, options, progress, planned)
+        with suppress(errors.ReconcileError):
+            outbox.deliver(setting, progress)
+        return planned, outcomes
     finally:
         if setting.store is not None:
             setting.store.close()
@@ -105,6 +108,8 @@ def recover(setting: Setting, progress: Progress) -> list[Outcome]:
         sweep.sweep(setting)
     finally:
         held.close()
+    with suppress(errors.ReconcileError):
+        outbox.deliver(setting, progress)
     return outcomes
 
 

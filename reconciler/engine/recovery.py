@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reconciler import errors
-from reconciler.engine import foundation
+from reconciler.engine import foundation, outbox
 from reconciler.engine.progress import Progress
 from reconciler.model.change import Change
 from reconciler.model.outcome import Leftover
@@ -81,7 +81,7 @@ def settle(
                     Leftover(change.resource, change.name, f"not undone: {error.message}", change.undo)
                     for change in _changes(_entries(tools, transaction))
                 ]
-                return _close(tools, lease, transaction, tuple(left), ())
+                return _close(tools, lease, transaction, reason, tuple(left), ())
             time.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
             leases.refresh(tools.store, lease)
@@ -111,7 +111,7 @@ def _attempt(tools: Tools, lease: Lease, transaction: journal.Transaction, reaso
         for change in changes:
             if _address(change) not in leftovers and (left := _check(change, session)) is not None:
                 leftovers[_address(change)] = left
-        return _close(tools, lease, transaction, tuple(leftovers.values()), tuple(undone))
+        return _close(tools, lease, transaction, reason, tuple(leftovers.values()), tuple(undone))
     finally:
         session.close()
 
@@ -166,6 +166,7 @@ def _close(
     tools: Tools,
     lease: Lease,
     transaction: journal.Transaction,
+    reason: str,
     leftovers: tuple[Leftover, ...],
     undone: tuple[str, ...],
 ) -> Settled:
@@ -176,11 +177,15 @@ def _close(
         "leftovers": [[left.resource, left.name, left.reason, left.clear] for left in leftovers],
     }
 
+    first = _entries(tools, transaction)[0].body
+    said = {"reason": reason, "leftovers": outbox.leftovers(leftovers)}
+
     def write(connection: sa.Connection) -> None:
         state = journal.find(connection, transaction.id)
         if state is not None and state.state is not TransactionState.UNDOING:
             journal.advance(connection, transaction.id, TransactionState.UNDOING, token=lease.token)
-        journal.append(connection, transaction.id, then.value, body, token=lease.token, at=now)
+        number = journal.append(connection, transaction.id, then.value, body, token=lease.token, at=now)
+        outbox.write(connection, first, transaction, number, then.value, at=now, said=said)
         journal.advance(connection, transaction.id, then, token=lease.token, at=now)
         if then is TransactionState.ROLLED_BACK:
             records.shred(connection, transaction.id)

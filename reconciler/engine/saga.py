@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reconciler import errors
-from reconciler.engine import observe, planner, recovery
+from reconciler.engine import observe, outbox, planner, recovery
 from reconciler.engine.progress import Progress
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
@@ -51,6 +51,8 @@ class Saga:
     _timings: list[float] = field(default_factory=list)
     _step: str = ""
     _begun: int = 0
+    _first: dict[str, Any] = field(default_factory=dict)
+    _transaction: journal.Transaction | None = None
 
     @property
     def step(self) -> str:
@@ -79,7 +81,7 @@ class Saga:
         """Make the intent durable. Errors: ``StoreFailed``, ``LeaseLost``; then nothing was done."""
         given, planned = self._have()
         setting, tenant, place = self.setting, self.tenant, self.setting.place
-        transaction = journal.Transaction(
+        transaction = self._transaction = journal.Transaction(
             id=self.id,
             tenant=tenant.name,
             action=planned.action.value,
@@ -89,7 +91,7 @@ class Saga:
             revision=given.revision,
             started_at=setting.ports.clock.stamp(),
         )
-        body = {
+        body = self._first = {
             "changes": [change.as_data() for change in planned.changes],
             "servers": [server.as_data() for server in self._servers().values()],
             "place": {
@@ -101,6 +103,7 @@ class Saga:
             },
             "product": tenant.product,
             "spec": tenant.data,
+            "notify": outbox.wanted(setting.receivers),
         }
         vault = setting.keys.vault
         sealed = [records.Sealed(drawn.secret, vault.seal(tenant.name, drawn)) for drawn in given.drawn.values()]
@@ -144,10 +147,13 @@ class Saga:
     def write_commit(self, connection: sa.Connection) -> None:
         """The commit, as part of a write of the store that checked the lease."""
         given, _ = self._have()
+        if self._transaction is None:
+            raise ValueError("begin comes first")
         clock = self.setting.ports.clock
         now = clock.stamp()
         body = {"facts": self._facts, "tokens": given.tokens, "seconds": self._timings}
-        journal.append(connection, self.id, "committed", body, token=self.lease.token, at=now)
+        number = journal.append(connection, self.id, "committed", body, token=self.lease.token, at=now)
+        outbox.write(connection, self._first, self._transaction, number, "applied", at=now, said={})
         journal.advance(connection, self.id, TransactionState.COMMITTED, token=self.lease.token, at=now)
         records.save(connection, replace(self._after(given), updated_at=now))
         leases.give_back(connection, self.lease)

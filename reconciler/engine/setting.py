@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler import errors, products
 from reconciler.engine.keyring import KeyFolder
+from reconciler.model.receiver import Receiver
 from reconciler.model.record import Record
 from reconciler.model.server import PasswordSource, Server, Tls
 from reconciler.model.tenant import Tenant
@@ -42,6 +43,7 @@ class Setting:
     platform_name: str
     platform: platform.PlatformSpec
     servers: Mapping[str, Server]
+    receivers: Mapping[str, Receiver]
     products: Mapping[str, Product]
     place: Place
     keys: KeyFolder
@@ -137,6 +139,7 @@ def load_setting(
         platform_name=document.name,
         platform=spec,
         servers=servers,
+        receivers={entry.name: _receiver(root, entry) for entry in spec.notifications},
         products=found,
         place=Place(
             platform=document.name,
@@ -154,22 +157,28 @@ def load_setting(
 
 def _server(root: Path, document: Document) -> Server:
     spec: platform.DatabaseServerSpec = document.spec
-    source = spec.password_from
     return Server(
         name=document.name,
         host=spec.host or "",
         port=spec.port,
         socket=str(root / spec.socket) if spec.socket else "",
         user=spec.user,
-        password=PasswordSource(
-            env=(source.env or "") if source else "",
-            file=str(root / source.file) if source and source.file else "",
-        ),
+        password=_source(root, spec.password_from) or PasswordSource(),
         tls=Tls(spec.tls.mode, str(root / spec.tls.ca) if spec.tls.ca else ""),
         client_host=spec.client_host,
         advertise=spec.advertised,
         trusted=spec.trusted_accounts,
     )
+
+
+def _receiver(root: Path, spec: platform.Notification) -> Receiver:
+    return Receiver(spec.name, spec.url, _source(root, spec.secret_from), frozenset(spec.events))
+
+
+def _source(root: Path, source: platform.PasswordFrom | None) -> PasswordSource | None:
+    if source is None:
+        return None
+    return PasswordSource(env=source.env or "", file=str(root / source.file) if source.file else "")
 
 
 def _revision(specs: tree.Tree) -> str:

@@ -19,4 +19,9 @@ class Clock:
 
     def stamp(self) -> str:
         """The present moment as ``2027-01-31T12:00:00.000000Z``."""
-        return self.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return stamp(self.now())
+
+
+def stamp(moment: dt.datetime) -> str:
+    """A moment in UTC as ``2027-01-31T12:00:00.000000Z``; sorts as the moments do."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from reconciler.ports.clock import Clock
 from reconciler.ports.files import Files
+from reconciler.ports.http import Http
 from reconciler.ports.mysql.connection import Connection, connect
 from reconciler.ports.secrets import Entropy
 
@@ -19,3 +20,4 @@ class Ports:
     files: Files = field(default_factory=Files)
     clock: Clock = field(default_factory=Clock)
     entropy: Entropy = field(default_factory=Entropy)
+    http: Http = field(default_factory=Http)

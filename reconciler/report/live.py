@@ -74,6 +74,11 @@ class View(progress.Told):
             if outcome.result is not Result.UNCHANGED:
                 self._console.print(terminal.rich_line(outcomes.headline(outcome)), soft_wrap=True)
 
+    def undelivered(self, receiver: str, reason: str) -> None:
+        """A notification did not reach its receiver."""
+        with self._guard, _whatever_the_screen_does():
+            self._console.print(terminal.rich_line(progress.undelivered(receiver, reason)), soft_wrap=True)
+
     def close(self) -> None:
         """Take the view away; what ended stays."""
         with self._guard, _whatever_the_screen_does():

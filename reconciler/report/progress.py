@@ -11,6 +11,15 @@ from reconciler.model.outcome import Outcome
 from reconciler.report import outcomes, styled, terminal
 
 
+def undelivered(receiver: str, reason: str) -> styled.Line:
+    """The line about a notification that did not reach its receiver."""
+    return styled.line(
+        styled.styled("note: ", styled.Style.UPDATE),
+        f"the notification to {receiver} was not delivered ({reason}); it waits in the outbox, see "
+        "`reconcile outbox list`",
+    )
+
+
 class Told(progress.Progress):
     """A progress that somebody sees, and that ends."""
 
@@ -46,6 +55,10 @@ class Lines(Told):
     def undoing(self, tenant: str, change: Change) -> None:
         """This change is about to be undone."""
         self._say(tenant, f"undoes {change.step}: {change.summary}")
+
+    def undelivered(self, receiver: str, reason: str) -> None:
+        """A notification did not reach its receiver."""
+        self._write(undelivered(receiver, reason))
 
     def ends(self, outcome: Outcome) -> None:
         """The work on a tenant ended."""

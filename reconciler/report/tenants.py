@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reconciler.engine import conditions
 from reconciler.model.states import TransactionState
-from reconciler.ports.store import journal
+from reconciler.ports.store import audit, journal
 from reconciler.report import data
 from reconciler.report.styled import EMPTY, Line, Segment, Style, line, styled, table
 
@@ -89,6 +89,32 @@ def history_lines(found: Sequence[journal.Transaction]) -> Iterator[Line]:
 def history_data(found: Iterable[journal.Transaction]) -> dict[str, Any]:
     """``reconcile history --format json``."""
     return {"formatVersion": data.FORMAT, "transactions": [transaction_data(entry) for entry in found]}
+
+
+def audit_lines(found: audit.Audit) -> Iterator[Line]:
+    """What ``reconcile history --verify`` found."""
+    for fault in found.faults:
+        yield line(styled("fault: ", Style.BAD), fault)
+    count = len(found.faults)
+    yield line(
+        styled("Journal: ", Style.HEADING),
+        f"{found.transactions} transaction{'s' * (found.transactions != 1)}, "
+        f"{found.records} record{'s' * (found.records != 1)}: ",
+        styled(f"{count} fault{'s' * (count != 1)}", Style.BAD) if count else styled("whole", Style.GOOD),
+    )
+    if found.last:
+        yield line(styled(f"Last end: {found.last.number}:{found.last.hash}", Style.FAINT))
+
+
+def audit_data(found: audit.Audit) -> dict[str, Any]:
+    """``reconcile history --verify --format json``."""
+    return {
+        "formatVersion": data.FORMAT,
+        "transactions": found.transactions,
+        "records": found.records,
+        "lastEnd": {"number": found.last.number, "hash": found.last.hash} if found.last else None,
+        "faults": list(found.faults),
+    }
 
 
 def transaction_data(entry: journal.Transaction) -> dict[str, Any]:

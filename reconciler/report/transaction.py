@@ -46,7 +46,7 @@ def lines(head: journal.Transaction, entries: Sequence[journal.Entry]) -> Iterat
     yield EMPTY
     yield line(styled("journal", Style.HEADING))
     for entry in entries:
-        yield from _record(entry)
+        yield from _record(entry, head.actor)
 
 
 def as_data(head: journal.Transaction, entries: Sequence[journal.Entry]) -> dict[str, Any]:
@@ -63,7 +63,15 @@ def as_data(head: journal.Transaction, entries: Sequence[journal.Entry]) -> dict
             for resource, name, reason, clear in ends.get("leftovers", ())
         ],
         "records": [
-            {"number": entry.number, "kind": entry.kind, "at": entry.at, "hash": entry.hash, "body": entry.body}
+            {
+                "number": entry.number,
+                "kind": entry.kind,
+                "at": entry.at,
+                "actor": entry.actor,
+                "token": entry.token,
+                "hash": entry.hash,
+                "body": entry.body,
+            }
             for entry in entries
         ],
     }
@@ -85,12 +93,14 @@ def _steps(entries: Sequence[journal.Entry]) -> Iterator[Line]:
             yield line(styled("clear it: ", Style.ADVICE), clear, indent=4)
 
 
-def _record(entry: journal.Entry) -> Iterator[Line]:
+def _record(entry: journal.Entry, actor: str) -> Iterator[Line]:
     said = _SAID.get(entry.kind, entry.kind)
     reason = entry.body.get("reason")
+    by = f" by {entry.actor}" if entry.actor != actor else ""
     yield line(
         styled(f"{entry.number:>3}  {tenants.moment(entry.at)}  ", Style.FAINT),
         said,
+        by,
         f": {reason}" if reason else "",
         styled(f"  {entry.hash[: tenants.SHORT]}", Style.FAINT),
         indent=2,

@@ -108,20 +108,6 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
-class PlatformSpec:
-    """The spec of the one ``Platform``."""
-
-    state: State = option(doc="The state store.", default_factory=State)
-    central: Central = option(doc="The central database.", default_factory=Central)
-    delivery: Delivery = option(doc="Where deliveries go.", default_factory=Delivery)
-    keys: Keys = option(doc="Where keys are kept.", default_factory=Keys)
-    trash: Trash = option(doc="Where deleted tenants are kept.", default_factory=Trash)
-    defaults: Defaults = option(doc="What a tenant gets that does not say otherwise.", default_factory=Defaults)
-    guards: Guards = option(doc="What holds deletions back.", default_factory=Guards)
-    apply: Apply = option(doc="How changes are carried out.", default_factory=Apply)
-
-
-@dataclass(frozen=True, slots=True)
 class PasswordFrom:
     """Where a password is read from; the password itself never stands in a spec."""
 
@@ -136,6 +122,43 @@ class PasswordFrom:
     file: str | None = option(
         doc="A file; one newline at its end is not part of the password.", default=None, min_length=1
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A receiver that is told how transactions ended: CloudEvents over HTTP, signed."""
+
+    name: str = option(doc="Unique among the receivers.", pattern=metadata.NAME_PATTERN, examples=["ops"])
+    url: str = option(
+        doc="Where events are posted to.",
+        pattern=r"^https?://[^\s'\"]+$",
+        max_length=2048,
+        examples=["https://ops.example.com/hooks/reconciler"],
+    )
+    secret_from: PasswordFrom | None = option(
+        doc="Where the secret is read from with which each event is signed; absent means unsigned.", default=None
+    )
+    events: tuple[Literal["applied", "rolled-back", "stuck"], ...] = option(
+        doc="Which ends it is told of.",
+        default=("applied", "rolled-back", "stuck"),
+        min_items=1,
+        unique_items=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformSpec:
+    """The spec of the one ``Platform``."""
+
+    state: State = option(doc="The state store.", default_factory=State)
+    central: Central = option(doc="The central database.", default_factory=Central)
+    delivery: Delivery = option(doc="Where deliveries go.", default_factory=Delivery)
+    keys: Keys = option(doc="Where keys are kept.", default_factory=Keys)
+    trash: Trash = option(doc="Where deleted tenants are kept.", default_factory=Trash)
+    defaults: Defaults = option(doc="What a tenant gets that does not say otherwise.", default_factory=Defaults)
+    guards: Guards = option(doc="What holds deletions back.", default_factory=Guards)
+    apply: Apply = option(doc="How changes are carried out.", default_factory=Apply)
+    notifications: tuple[Notification, ...] = option(doc="Who is told how transactions ended.", default=())
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,16 @@ def folders_apart(tree: Tree) -> Iterator[errors.Fault]:
             seen.append((key, path))
 
 
+def receivers_unique(tree: Tree) -> Iterator[errors.Fault]:
+    """Each receiver of notifications has a name of its own."""
+    for document in tree.valid(platform.PLATFORM.name):
+        named = (
+            Used(document, ("spec", "notifications", number, "name"), receiver.name)
+            for number, receiver in enumerate(document.spec.notifications)
+        )
+        yield from unique(named, "the receiver's name", rule="duplicate-name")
+
+
 def nothing_promised(tree: Tree) -> Iterator[errors.Fault]:
     """An annotation that this version does not act on would promise what is not kept."""
     for document in tree.documents:
@@ -150,6 +160,7 @@ RULES: Final[tuple[Rule, ...]] = (
     one_document_a_product,
     servers_known,
     folders_apart,
+    receivers_unique,
 )
 
 

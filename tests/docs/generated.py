@@ -95,6 +95,10 @@ def _below(prefix: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, str, s
             yield from _below(f"{prefix}{key}.", held)
 
 
+def _listed(item: Mapping[str, Any]) -> str:
+    return _type(item) if "enum" in item else f"{item['type']}s"
+
+
 def _type(held: Mapping[str, Any]) -> str:
     if "enum" in held:
         return ", ".join(f"`{value}`" for value in held["enum"])
@@ -102,7 +106,7 @@ def _type(held: Mapping[str, Any]) -> str:
         return ", ".join(_type(one) for one in held["anyOf"])
     match held.get("type"):
         case "array":
-            return "list" if "properties" in held.get("items", {}) else f"list of {held['items']['type']}s"
+            return "list" if "properties" in held.get("items", {}) else f"list of {_listed(held['items'])}"
         case "object" if isinstance(held.get("additionalProperties"), dict):
             return f"mapping to {held['additionalProperties']['type']}s"
         case "object":

@@ -18,7 +18,9 @@ from reconciler.engine import setting as settings
 from reconciler.model.states import TransactionState
 from reconciler.ports.central import view
 from reconciler.ports.ports import Ports
-from reconciler.report import data, tenants, transaction
+from reconciler.ports.store import audit
+from reconciler.ports.store.outbox import Letter
+from reconciler.report import data, outbox, tenants, transaction
 from reconciler.spec import metadata
 from tests.docs import generated, walk
 from tests.report import samples
@@ -137,6 +139,8 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
     "plan": data.plan(samples.PLAN),
     "apply": data.outcomes(samples.OUTCOMES),
     "history": tenants.history_data([samples.head()]),
+    "history --verify": tenants.audit_data(audit.Audit(2, 4, audit.End(2, "0" * 64), ("record 1 was changed",))),
+    "outbox list": outbox.data([Letter("1.2", "ops", "one", "applied", {}, "2027-01-31T12:00:00.000000Z")]),
     "show": transaction.as_data(samples.head(TransactionState.STUCK), samples.STUCK),
 }
 

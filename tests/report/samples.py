@@ -123,7 +123,9 @@ def head(state: TransactionState = TransactionState.COMMITTED, **more: Any) -> j
 
 def entry(number: int, kind: str, body: dict[str, Any]) -> journal.Entry:
     at = f"2027-01-31T12:00:0{number}.000000Z"
-    return journal.Entry(number, kind, json.loads(json.dumps(body)), 1, at, "0" * 64, f"{number:x}" * 64)
+    actor = "ana@host" if number < 3 else "eva@host"
+    said = json.loads(json.dumps(body))
+    return journal.Entry(number, kind, "one", "main@sha1:0", actor, 1, at, said, "0" * 64, f"{number:x}" * 64)
 
 
 BEGIN = entry(1, "begin", {"changes": [found.as_data() for found in CREATE.changes], "product": "agenda-ia"})

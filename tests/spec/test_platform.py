@@ -14,7 +14,8 @@ DEFAULTS: dict[str, Any] = {
     "trash": {"directory": "state/trash", "retentionDays": 30},
     "defaults": {"server": "main"},
     "guards": {"prune": False, "maxDeletes": 3, "maxDeletePercent": 10, "protect": []},
-    "apply": {"parallel": 4},
+    "apply": {"parallel": 4, "leaseSeconds": 30},
+    "notifications": [],
 }
 
 

@@ -6,13 +6,11 @@ default for waiting on a metadata lock is a day (MariaDB Knowledge Base, "lock_w
 
 from __future__ import annotations
 
-import os
 import random
 import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pymysql
@@ -21,6 +19,7 @@ import pymysql.constants.CLIENT as client_flags
 
 from reconciler import errors
 from reconciler.model.server import Server
+from reconciler.ports import passwords
 
 T = TypeVar("T")
 
@@ -184,22 +183,7 @@ def login_error(error: errors.ServerUnreachable) -> int:
 
 def provisioning_password(server: Server) -> str:
     """The password of the provisioning account, read from where the spec says; empty when it says nothing."""
-    if server.password.env:
-        if server.password.env not in os.environ:
-            raise errors.PlatformMisconfigured(
-                f"the password of server {server.name} comes from the environment variable "
-                f"{server.password.env}, which is not set",
-                advice=f"export {server.password.env}='…' and run again.",
-            )
-        return os.environ[server.password.env]
-    if server.password.file:
-        try:
-            return Path(server.password.file).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise errors.PlatformMisconfigured(
-                f"the password file of server {server.name} can't be read: {error}"
-            ) from error
-    return ""
+    return passwords.read(server.password, f"password of server {server.name}")
 
 
 def abridged(statement: str | bytes) -> str:

@@ -1,7 +1,11 @@
 """The journal: what each transaction meant to do, did, and undid; also the audit trail.
 
-Every record is chained to the one before it in its transaction by a hash over its own bytes, so that a changed or
-missing one shows. All functions here take the connection of a write (``Store.write``, ``leases.fenced``) or a read.
+Every record says whose it is, who wrote it, and when, and is chained to the one before it in its transaction by a hash
+over all of that. A record that ends a transaction also names the end before it, of whichever transaction that was: so
+neither a record nor a whole transaction can be changed or go missing without a trace (``audit`` looks for it). The ends
+are numbered, and two that take the same number at once can't both commit; nobody waits for a lock.
+
+All functions here take the connection of a write (``Store.write``, ``leases.fenced``) or a read.
 """
 
 from __future__ import annotations
@@ -16,9 +20,14 @@ import sqlalchemy as sa
 
 from reconciler import errors
 from reconciler.model.states import UNSETTLED, TransactionState, move
+from reconciler.ports import process
 from reconciler.ports.store import tables
 
-_GENESIS = "0" * 64
+GENESIS = "0" * 64
+ENDS = frozenset({"committed", "rolled-back", "stuck", "kept"})
+"""The kinds of records that end a transaction, or an attempt to undo it."""
+
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +47,16 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record of a transaction."""
+    """One record of a transaction. ``actor`` wrote it: who recovers need not be who began."""
 
     number: int
     kind: str
-    body: Mapping[str, Any]
+    tenant: str
+    revision: str
+    actor: str
     token: int
     at: str
+    body: Mapping[str, Any]
     previous: str
     hash: str
 
@@ -61,40 +73,95 @@ def begin(connection: sa.Connection, transaction: Transaction, body: Mapping[str
             actor=transaction.actor,
             revision=transaction.revision,
             started_at=transaction.started_at,
-            head=_GENESIS,
+            head=GENESIS,
             records=0,
         )
     )
-    append(connection, transaction.id, "begin", body, token=transaction.token, at=transaction.started_at)
+    _append(
+        connection,
+        transaction.id,
+        "begin",
+        {"action": transaction.action, **body},
+        token=transaction.token,
+        at=transaction.started_at,
+        actor=transaction.actor,
+    )
 
 
 def append(
     connection: sa.Connection, transaction: str, kind: str, body: Mapping[str, Any], *, token: int, at: str
-) -> None:
-    """Add a record to the transaction's chain."""
+) -> int:
+    """Add a record to the transaction's chain, in the name of whoever runs this process; its number."""
+    return _append(connection, transaction, kind, body, token=token, at=at, actor=process.actor())
+
+
+def _append(
+    connection: sa.Connection,
+    transaction: str,
+    kind: str,
+    body: Mapping[str, Any],
+    *,
+    token: int,
+    at: str,
+    actor: str,
+) -> int:
+    columns = tables.transactions.c
     head = connection.execute(
-        sa.select(tables.transactions.c.head, tables.transactions.c.records).where(
-            tables.transactions.c.id == transaction
-        )
+        sa.select(columns.head, columns.records, columns.tenant, columns.revision).where(columns.id == transaction)
     ).one()
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    number = head.records + 1
-    link = _link(head.head, transaction, number, kind, text, token, at)
+    record = {
+        "transaction_id": transaction,
+        "number": head.records + 1,
+        "kind": kind,
+        "tenant": head.tenant,
+        "revision": head.revision,
+        "actor": actor,
+        "token": token,
+        "at": at,
+        "previous": head.head,
+    }
+    record = _linked(connection, record, body) if kind in ENDS else _hashed(record, body)
+    connection.execute(tables.journal.insert().values(**record))
     connection.execute(
-        tables.journal.insert().values(
-            transaction_id=transaction,
-            number=number,
-            kind=kind,
-            body=text,
-            token=token,
-            at=at,
-            previous=head.head,
-            hash=link,
-        )
+        sa.update(tables.transactions)
+        .where(columns.id == transaction)
+        .values(head=record["hash"], records=record["number"])
     )
-    connection.execute(
-        sa.update(tables.transactions).where(tables.transactions.c.id == transaction).values(head=link, records=number)
-    )
+    return int(record["number"])
+
+
+def _linked(connection: sa.Connection, record: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of an end, after its number among all ends was taken."""
+    newest = sa.select(tables.ends.c.number, tables.ends.c.hash).order_by(tables.ends.c.number.desc()).limit(1)
+    for _ in range(_TRIES):
+        last = connection.execute(newest).one_or_none()
+        end = {"number": last.number + 1 if last else 1, "previous": last.hash if last else GENESIS}
+        made = _hashed(record, {**body, "end": end})
+        try:
+            with connection.begin_nested():
+                connection.execute(
+                    tables.ends.insert().values(
+                        number=end["number"],
+                        transaction_id=record["transaction_id"],
+                        record=record["number"],
+                        hash=made["hash"],
+                    )
+                )
+        except sa.exc.IntegrityError:
+            continue  # another process ended a transaction at the same moment, and has this number
+        return made
+    raise errors.StoreFailed(f"{_TRIES} times somebody else took the next number among the ends of transactions")
+
+
+def _hashed(record: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    made = {**record, "body": json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)}
+    return {**made, "hash": digest(made)}
+
+
+def digest(record: Mapping[str, Any]) -> str:
+    """The hash over everything that a row of the journal says, but the hash itself."""
+    said = [record[column.name] for column in tables.journal.columns if column.name != "hash"]
+    return hashlib.sha256(json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 
 
 def advance(
@@ -150,21 +217,17 @@ def entries(connection: sa.Connection, transaction: str) -> list[Entry]:
         .where(tables.journal.c.transaction_id == transaction)
         .order_by(tables.journal.c.number)
     )
-    found, head = [], _GENESIS
-    for row in connection.execute(query):
-        link = _link(head, transaction, row.number, row.kind, row.body, row.token, row.at)
-        if row.previous != head or row.hash != link:
-            raise errors.StoreFailed(
-                f"record {row.number} of transaction {transaction} was changed after it was written, or one is missing"
+    found, head = list[Entry](), GENESIS
+    for row in map(dict[str, Any], connection.execute(query).mappings()):
+        if row["number"] != len(found) + 1 or row["previous"] != head or row["hash"] != digest(row):
+            raise errors.JournalBroken(
+                f"record {row['number']} of transaction {transaction} was changed after it was written, or one before "
+                "it is missing"
             )
-        head = link
-        found.append(Entry(row.number, row.kind, json.loads(row.body), row.token, row.at, row.previous, row.hash))
+        head = row["hash"]
+        said = {name: value for name, value in row.items() if name not in ("transaction_id", "body")}
+        found.append(Entry(**said, body=json.loads(row["body"])))
     return found
-
-
-def _link(head: str, transaction: str, number: int, kind: str, body: str, token: int, at: str) -> str:
-    text = json.dumps([head, transaction, number, kind, body, token, at], separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _transaction(row: sa.Row[tuple[Any, ...]]) -> Transaction:

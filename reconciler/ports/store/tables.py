@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-FORMAT = 1
+FORMAT = 2
 
 metadata = sa.MetaData()
 _LONG = sa.Text().with_variant(sa.Text(2**24 - 1), "mysql", "mariadb")
@@ -70,11 +70,40 @@ journal = sa.Table(
     sa.Column("transaction_id", sa.String(64), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("kind", sa.String(16), nullable=False),
-    sa.Column("body", _LONG, nullable=False),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("revision", sa.String(128), nullable=False),
+    sa.Column("actor", sa.String(255), nullable=False),
     sa.Column("token", sa.BigInteger, nullable=False),
     sa.Column("at", sa.String(32), nullable=False),
+    sa.Column("body", _LONG, nullable=False),
     sa.Column("previous", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
+)
+
+ends = sa.Table(
+    "ends",
+    metadata,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("transaction_id", sa.String(64), nullable=False),
+    sa.Column("record", sa.Integer, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", sa.String(96), primary_key=True),
+    sa.Column("receiver", sa.String(64), primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("event", sa.String(32), nullable=False),
+    sa.Column("body", _LONG, nullable=False),
+    sa.Column("written_at", sa.String(32), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("tried_at", sa.String(32)),
+    sa.Column("due_at", sa.String(32), nullable=False),
+    sa.Column("dead", sa.Boolean, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Index("outbox_by_due", "dead", "due_at"),
 )
 
 leases = sa.Table(
