@@ -166,6 +166,13 @@ class SchemaDrifted(Refused):
     advice = "Restore what is missing from a backup, or make it again by hand as the tenant's own account."
 
 
+class ScriptChanged(Refused):
+    """A product's SQL file is no longer what was applied to a tenant under its name."""
+
+    code = "script-changed"
+    advice = "Put the file back as it was, and write what is new into a further file with the next number."
+
+
 class DeliveryUnusable(Refused):
     """The delivery folder can't be used: missing, read-only, full, a symlink, or inside a git work tree."""
 
@@ -188,6 +195,14 @@ class PlanStale(ReconcileError):
     advice = "Plan again, have the new plan reviewed, and apply that one."
 
 
+class PlanUnusable(ReconcileError):
+    """The file is no saved plan, was damaged or edited, or belongs to another platform."""
+
+    code = "plan-unusable"
+    exit = 65
+    advice = "Make the file again: `reconcile plan --out FILE`."
+
+
 class TenantLeased(ReconcileError):
     """Another living process works on this tenant."""
 
@@ -208,13 +223,18 @@ class StepFailed(ReconcileError):
 
 
 class StatementFailed(StepFailed):
-    """A server refused a statement. ``errno`` is the server's number (0: none was given)."""
+    """A server refused a statement. ``errno`` is the server's number (0: none was given); of a packet with several
+    statements ``at`` is which one, from 0.
+    """
 
     code = "statement-failed"
 
-    def __init__(self, message: str, *, errno: int = 0, where: Where | None = None, advice: str = "") -> None:
+    def __init__(
+        self, message: str, *, errno: int = 0, where: Where | None = None, advice: str = "", at: int = 0
+    ) -> None:
         super().__init__(message, where=where, advice=advice)
         self.errno = errno
+        self.at = at
 
 
 class ConnectionLost(StepFailed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -10,7 +11,7 @@ from reconciler import errors
 from reconciler.cli import manual, options, settings
 from reconciler.engine import reconcile
 from reconciler.engine.setting import Setting
-from reconciler.model import outcome
+from reconciler.model import outcome, saved
 from reconciler.model import plan as plans
 from reconciler.report import data, outcomes, styled, terminal
 from reconciler.report import plan as report
@@ -29,11 +30,13 @@ STUCK = errors.Stuck.exit
             "reconcile apply --tenant clinica-sol": "one tenant, even if another one's spec is invalid",
             "reconcile apply --keep-going --yes": "try all tenants, also after a failure",
             "reconcile apply --atomic all": "all tenants, or none",
+            "reconcile apply plan.json": "exactly what `reconcile plan --out plan.json` saved and somebody reviewed",
         },
         exits={0: "in sync, or applied"},
-        also=(3, 5, 6, 7, 65, 69, 78, 130, 143),
+        also=(3, 4, 5, 6, 7, 65, 69, 78, 130, 143),
     )
 )
+@click.argument("planfile", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @options.tenants
 @options.deep
 @click.option("--yes", is_flag=True, help="Do not ask. Needed where there is no terminal.")
@@ -48,16 +51,24 @@ STUCK = errors.Stuck.exit
 @click.option(
     "--parallel", type=click.IntRange(1, 64), metavar="N", help="Tenants at the same time. Default: the platform's."
 )
+@click.option(
+    "--allow-equal-risk",
+    "equal_risk",
+    is_flag=True,
+    help="With PLANFILE: go on with a tenant that has moved since, if what would be done now is no riskier.",
+)
 @options.output
 @click.pass_obj
 def apply(
     call: options.Call,
+    planfile: Path | None,
     names: tuple[str, ...],
     deep: bool,
     yes: bool,
     keep_going: bool,
     atomic: str,
     parallel: int | None,
+    equal_risk: bool,
     output: str,
 ) -> int:
     """Apply; returns the exit status."""
@@ -65,8 +76,23 @@ def apply(
         raise errors.UsageError(
             "there is no terminal to agree to the plan on", advice="Look at `reconcile plan`, then add --yes."
         )
-    chosen = reconcile.Options(tenants=names, deep=deep, keep_going=keep_going, atomic=atomic, parallel=parallel or 0)
-    with settings.wanted(call, names) as setting:
+    if planfile is not None and (names or deep):
+        raise errors.UsageError(
+            "a saved plan says itself for which tenants and how deep; leave out --tenant and --deep"
+        )
+    if equal_risk and planfile is None:
+        raise errors.UsageError("--allow-equal-risk belongs to a saved plan")
+    plan = saved.load(planfile.read_bytes(), str(planfile)) if planfile is not None else None
+    chosen = reconcile.Options(
+        tenants=names,
+        deep=deep,
+        keep_going=keep_going,
+        atomic=atomic,
+        parallel=parallel or 0,
+        saved=plan,
+        equal_risk=equal_risk,
+    )
+    with settings.wanted(call, names if plan is None else list(plan.tenants)) as setting:
         shown = told_on_stderr(call)
         try:
             _, ended = reconcile.apply(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from reconciler.engine.progress import Progress
 from reconciler.engine.saga import Saga
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
+from reconciler.model import saved
 from reconciler.model.outcome import Failure, Leftover, Outcome, Result
 from reconciler.model.tenant import Tenant
 from reconciler.ports.store import journal, leases
@@ -33,6 +34,8 @@ class Crew:
     parallel: int
     deep: bool
     keep_going: bool
+    reviewed: Mapping[str, saved.Reviewed] | None = None
+    equal_risk: bool = False
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def each(self, work: list[Tenant[Any, Any]]) -> list[Outcome]:
@@ -42,7 +45,7 @@ class Crew:
             if self._stopped.is_set() or self.setting.stop.is_set():
                 return Outcome(tenant.name, Result.SKIPPED)
             outcome: Outcome = self._one(tenant)
-            if outcome.result not in (Result.APPLIED, Result.UNCHANGED) and not self.keep_going:
+            if outcome.result not in (Result.APPLIED, Result.UNCHANGED, Result.STALE) and not self.keep_going:
                 self._stopped.set()
             self.progress.ends(outcome)
             return outcome
@@ -128,6 +131,13 @@ class Crew:
         if stuck:
             return settled_outcome(stuck[0], seconds)
         planned = saga.look()
+        if self.reviewed is not None:
+            reviewed = self.reviewed[saga.tenant.name]
+            if moved := saga.moved(reviewed):
+                if planned.blockers or not self.equal_risk:
+                    return stale(saga.tenant.name, moved)
+                if not saved.no_riskier(reviewed, planned):
+                    return stale(saga.tenant.name, [*moved, "and what would be done now is riskier"])
         if planned.blockers:
             return blocked(planned)
         if not planned.changes:
@@ -200,6 +210,12 @@ def blocked(entry: plans.TenantPlan) -> Outcome:
     first = entry.blockers[0]
     message = "; ".join(blocker.message for blocker in entry.blockers)
     return Outcome(entry.tenant, Result.BLOCKED, failure=Failure(first.code, "", message, first.advice, first.exit))
+
+
+def stale(tenant: str, moved: list[str]) -> Outcome:
+    """The outcome of a tenant for which a saved plan does not hold any more."""
+    message = f"since the plan was saved, {'; '.join(moved)}"
+    return failed(tenant, Result.STALE, errors.PlanStale(message), "", 0.0)
 
 
 def failed(

@@ -39,10 +39,12 @@ def plan_tenant(
     unknown: dict[plan.Unknown, None] = {}
     overlay: dict[tuple[str, str], State] = {}
     found: list[tuple[Step[Resource], State, list[Change]]] = []
+    looks: dict[str, State] = {}
     for step in steps:
         address = (step.wanted.kind, step.wanted.name)
         try:
             seen = step.wanted.observe(sight)
+            looks.setdefault(" ".join(address), step.wanted.own(seen))
             if address in overlay:
                 seen = {**(seen or {}), **(overlay[address] or {})}
             changes = [replace(change, step=step.name) for change in step.wanted.diff(seen)]
@@ -77,6 +79,8 @@ def plan_tenant(
             blockers=tuple(dict.fromkeys(blockers)),
             unknown=tuple(unknown),
             where=tenant.where,
+            spec=plan.digest([tenant.data, catalogue_digest(tenant), tenant.server.as_data()]) if pairs else "",
+            observed={address: plan.digest(look) for address, look in looks.items()} if pairs else {},
         ),
         [wanted for _, wanted in pairs],
     )

@@ -20,6 +20,7 @@ from reconciler.model.change import Change
 from reconciler.model.given import Given
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.record import Record
+from reconciler.model.saved import SavedPlan
 from reconciler.model.secret import Secret
 from reconciler.model.tenant import Tenant
 from reconciler.ports.mysql.connection import Connection
@@ -28,13 +29,19 @@ from reconciler.ports.store import journal, records
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person may choose. ``tenants`` empty means all of them; ``parallel`` 0 means what the platform says."""
+    """What a person may choose. ``tenants`` empty means all of them; ``parallel`` 0 means what the platform says.
+
+    ``saved`` is a plan to be carried out exactly, on its tenants only; ``equal_risk`` goes on with a tenant that has
+    moved since if that is no riskier.
+    """
 
     tenants: Collection[str] = ()
     deep: bool = False
     keep_going: bool = False
     atomic: str = "tenant"
     parallel: int = 0
+    saved: SavedPlan | None = None
+    equal_risk: bool = False
 
 
 def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Plan:
@@ -71,7 +78,16 @@ def apply(
 
     Errors: as for ``plan``; what happens to a tenant is an outcome, never an exception.
     """
+    saved = options.saved
+    if saved is not None:
+        _bind(setting, saved)
+        options = replace(options, tenants=_reviewed(setting, saved), deep=saved.deep)
+        if not options.tenants:
+            nothing = plans.Plan(setting.revision, setting.ports.clock.stamp(), options.deep, ())
+            return nothing, _gone(saved, ())
     planned = plan(setting, options, acts=True)
+    if saved is not None and (more := {change.summary for change in planned.platform} - {*saved.platform}):
+        raise errors.PlanStale(f"since the plan was saved, the platform needs more: {'; '.join(sorted(more))}")
     if confirm is not None and not confirm(planned):
         return planned, [Outcome(entry.tenant, Result.SKIPPED) for entry in planned.tenants]
     if planned.platform:
@@ -79,6 +95,8 @@ def apply(
     setting = foundation.lay(setting)
     try:
         outcomes = _carried_out(setting, options, progress, planned)
+        if saved is not None:
+            outcomes += _gone(saved, options.tenants)
         with suppress(errors.ReconcileError):
             outbox.deliver(setting, progress)
         return planned, outcomes
@@ -119,7 +137,9 @@ def _carried_out(setting: Setting, options: Options, progress: Progress, planned
     open_before = {entry.tenant for entry in store.read(lambda c: journal.unsettled(c, by_name))}
     work, outcomes = [], []
     for entry in planned.tenants:
-        if entry.action is plans.Action.ORPHANED or (entry.action is plans.Action.UNCHANGED and not open_before):
+        if options.saved is not None and entry.action is not plans.Action.ORPHANED:
+            work.append(by_name[entry.tenant])
+        elif entry.action is plans.Action.ORPHANED or (entry.action is plans.Action.UNCHANGED and not open_before):
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
         elif entry.blockers and entry.tenant not in open_before:
             outcomes.append(crew.blocked(entry))
@@ -136,6 +156,8 @@ def _carried_out(setting: Setting, options: Options, progress: Progress, planned
         parallel=options.parallel or setting.platform.apply.parallel,
         deep=options.deep,
         keep_going=options.keep_going,
+        reviewed=options.saved.tenants if options.saved else None,
+        equal_risk=options.equal_risk,
     )
     try:
         if options.atomic == "all":
@@ -147,6 +169,28 @@ def _carried_out(setting: Setting, options: Options, progress: Progress, planned
     finally:
         held.close()
     return sorted(outcomes, key=lambda outcome: outcome.tenant)
+
+
+def _bind(setting: Setting, saved: SavedPlan) -> None:
+    if setting.place.platform_id != saved.platform_id and saved.platform_id:
+        raise errors.PlanUnusable(
+            f"the plan was made for the platform with the id {saved.platform_id}, and this one has "
+            f"{setting.place.platform_id or 'none yet'}"
+        )
+
+
+def _reviewed(setting: Setting, saved: SavedPlan) -> tuple[str, ...]:
+    """The tenants of a saved plan that the specs still have."""
+    there = {tenant.name for tenant in setting.tenants(setting.records())}
+    return tuple(name for name in saved.tenants if name in there)
+
+
+def _gone(saved: SavedPlan, there: Collection[str]) -> list[Outcome]:
+    return [
+        crew.stale(name, [f"its spec is gone, or has faults; the plan would {entry.action.value} it"])
+        for name, entry in saved.tenants.items()
+        if name not in there
+    ]
 
 
 def _chosen(setting: Setting, options: Options, known: Mapping[str, Record]) -> list[Tenant[Any, Any]]:

@@ -17,6 +17,7 @@ from reconciler.engine import observe, outbox, planner, recovery
 from reconciler.engine.progress import Progress
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
+from reconciler.model import saved
 from reconciler.model.given import Given
 from reconciler.model.record import Record
 from reconciler.model.secret import Drawn, Recipe, Secret
@@ -76,6 +77,14 @@ class Saga:
             self._session.expel()
         self.plan, self._wanted = self._planned(self._given, deep=self.deep)
         return self.plan
+
+    def moved(self, reviewed: saved.Reviewed) -> list[str]:
+        """What is not as it was when ``reviewed`` was planned; nothing is drawn for that, as nothing was then."""
+        given, _ = self._have()
+        sight = observe.close_up(self.setting, self._hands(), self.tenant, deep=self.deep)
+        product = self.setting.products[self.tenant.product]
+        again, _ = planner.plan_tenant(product, self.tenant, Given(given.today, given.revision, given.record), sight)
+        return saved.moved(reviewed, again)
 
     def begin(self) -> None:
         """Make the intent durable. Errors: ``StoreFailed``, ``LeaseLost``; then nothing was done."""

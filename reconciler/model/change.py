@@ -30,6 +30,8 @@ class Change:
     details: tuple[tuple[str, str, str], ...] = ()
     destroys: bool = field(default=False)
     """Whether undoing it drops something that can't be made again from the journal (a database, an account)."""
+    takes_away: bool = field(default=False)
+    """Whether doing it takes something away that is in use: a privilege, a row, an open account."""
 
     def as_data(self) -> dict[str, Any]:
         """The change as the journal keeps it."""
@@ -45,6 +47,7 @@ class Change:
             "undo": self.undo,
             "details": [list(detail) for detail in self.details],
             "destroys": self.destroys,
+            "takesAway": self.takes_away,
         }
 
     @staticmethod
@@ -62,4 +65,5 @@ class Change:
             undo=data["undo"],
             details=tuple((name, old, new) for name, old, new in data["details"]),
             destroys=data["destroys"],
+            takes_away=data["takesAway"],
         )

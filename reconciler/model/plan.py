@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.errors import Where
@@ -59,12 +59,23 @@ class TenantPlan:
     blockers: tuple[Blocker, ...] = ()
     unknown: tuple[Unknown, ...] = ()
     where: Where | None = None
+    spec: str = ""
+    """A digest over the spec and what it stands on; empty where nothing would be changed."""
+    observed: Mapping[str, str] = field(default_factory=dict)
+    """Of each of the tenant's things a digest over what was seen of it; empty where nothing would be changed."""
 
     @property
     def fingerprint(self) -> str:
-        """A digest over everything that the changes do; equal plans have equal fingerprints."""
+        """A digest over everything that the changes do; equal plans have equal fingerprints, at any revision."""
         facts = [
-            [change.step, change.resource, change.name, change.action, change.summary, change.details]
+            [
+                change.step,
+                change.resource,
+                change.name,
+                change.action,
+                change.summary,
+                [detail for detail in change.details if detail[0] != "revision"],
+            ]
             for change in self.changes
         ]
         return digest([self.tenant, self.product, self.action.value, facts])

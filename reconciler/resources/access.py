@@ -56,6 +56,7 @@ class Access(resource.Resource):
             reason=self.reason,
             undo="lock the account and end its sessions" if self.open else "unlock the account",
             details=(("account", _word(is_open), _word(self.open)),),
+            takes_away=not self.open,
         )
 
     def do(self, change: Change, session: Session) -> resource.Facts | None:

@@ -42,6 +42,10 @@ class Activation(resource.Resource):
                 rows[_key(table, row)] = _part(table, row, column)
         return {"rows": rows, "transaction": sight.transaction}
 
+    def own(self, seen: State) -> State:
+        """The rows alone."""
+        return {"rows": (seen or {})["rows"]}
+
     def diff(self, seen: State) -> Iterator[Change]:
         """Flip what is in another state."""
         rows = (seen or {})["rows"]

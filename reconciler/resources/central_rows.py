@@ -52,6 +52,10 @@ class CentralRows(resource.Resource):
             "transaction": sight.transaction,
         }
 
+    def own(self, seen: State) -> State:
+        """The rows alone."""
+        return {"rows": (seen or {})["rows"]}
+
     def diff(self, seen: State) -> Iterator[Change]:
         """One change a row: insert, update field by field, delete."""
         seen = seen or {}
@@ -155,6 +159,7 @@ class CentralRows(resource.Resource):
             }[action],
             undo="delete the row" if before is None else "put the row back in every column",
             details=details,
+            takes_away=after is None,
         )
 
 

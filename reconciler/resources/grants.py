@@ -87,6 +87,7 @@ class Grants(resource.Resource):
             reason=self.reason,
             undo="grant and revoke back to the privileges it had" if have else "revoke them",
             details=tuple(details),
+            takes_away=any(set(have[level]) - set(wanted.get(level, ())) for level in have),
         )
 
     def do(self, change: Change, session: Session) -> resource.Facts | None:

@@ -52,6 +52,10 @@ class Resource(ABC):
         """Changes that go along when something else of the tenant changes, though this thing alone would not."""
         return iter(())
 
+    def own(self, seen: State) -> State:
+        """What of a look is the thing's own state and not the looker's: equal as long as nobody changes the thing."""
+        return seen
+
     @abstractmethod
     def do(self, change: Change, session: Session) -> Facts | None:
         """Make the change."""

@@ -61,40 +61,48 @@ class Statement:
         line, column = lexer.step(self.text[:offset], self.where.line, self.where.column)
         return errors.Where(self.where.file, line, column)
 
-    def line_of(self, offset: int) -> int:
-        """The line in the file of a byte of ``text``, from 1."""
-        return self.where.line + self.text.count(b"\n", 0, offset)
-
 
 @dataclass(frozen=True, slots=True)
 class ClientCommand:
-    """Something that the client would do itself (``source``, ``\\!``, ``use`` …), under its long name."""
+    """Something that the client would do itself (``source``, ``\\!``, ``use`` …), under its long name.
+
+    ``inside`` says that it stands in the middle of a statement. ``reason`` is why a ``source`` is not followed.
+    """
 
     name: str
     argument: bytes
     where: errors.Where
     offset: int
     end: int
+    inside: bool = False
+    reason: str = ""
 
 
 Item = Statement | ClientCommand
 
 
-def read(stream: BinaryIO | bytes, *, file: str) -> Iterator[Item]:
+class State:
+    """What lasts over the end of a file that another one reads by ``source``: the delimiter, and how strings read."""
+
+    def __init__(self) -> None:
+        self.delimiter = b";"
+        self.session = session.Session()
+
+
+def read(stream: BinaryIO | bytes, *, file: str, state: State | None = None) -> Iterator[Item]:
     """Yields what the script holds, in order; memory grows with the longest statement, not with the file.
 
-    ``file`` is only for messages. Raises ScriptRefused with the place for a string or comment without an
+    ``file`` is only for messages; ``state`` is that of the script that reads this one, and is changed. Raises ScriptRefused with the place for a string or comment without an
     end, for a DELIMITER line that has no effect or stands where the client would not see it, and for an
     ``sql_mode`` that can't be known from the text.
     """
-    return _Reader(source.Source(stream, file)).items()
+    return _Reader(source.Source(stream, file), state or State()).items()
 
 
 class _Reader:
-    def __init__(self, text: source.Source) -> None:
+    def __init__(self, text: source.Source, state: State) -> None:
         self._source = text
-        self._delimiter = b";"
-        self._session = session.Session()
+        self._state = state
         self._begin = text.keep  # where the last item ended
         self._fresh = True  # whether that is the start of a line
 
@@ -121,9 +129,9 @@ class _Reader:
     def _through_gap(self) -> int:
         text = self._source
         while True:
-            start = text.through(lexer.gap(self._delimiter), self._begin)
+            start = text.through(lexer.gap(self._state.delimiter), self._begin)
             open_comment = text.has(b"/*", start) and not lexer.VERSIONED.match(text.cut(start, start + 16))
-            if text.complete or not open_comment or text.has(self._delimiter, start):
+            if text.complete or not open_comment or text.has(self._state.delimiter, start):
                 return start
             text.more()
 
@@ -133,7 +141,7 @@ class _Reader:
         return (feed >= 0 or self._fresh) and not before[feed + 1 :].strip(lexer.BLANKS)
 
     def _line_command(self, line: bytes) -> tuple[str, bytes] | None:
-        if self._delimiter in line or b"\\g" in line:
+        if self._state.delimiter in line or b"\\g" in line:
             return None
         return _command(line)
 
@@ -151,7 +159,7 @@ class _Reader:
         elif len(token) > _LONGEST_DELIMITER:
             message = f"the delimiter {_shown(token)} has {len(token)} bytes, the client takes {_LONGEST_DELIMITER}"
         else:
-            self._delimiter = token
+            self._state.delimiter = token
             return
         raise errors.ScriptRefused(
             message,
@@ -160,12 +168,13 @@ class _Reader:
         )
 
     def _statement(self, start: int) -> Iterator[Item]:
-        text, run = self._source, lexer.run(self._delimiter, self._session.quoting)
+        text, wanted = self._source, self._state.delimiter
+        run = lexer.run(wanted, self._state.session.quoting)
         stop = start
         while True:
             stop = text.through(run, stop)
-            if text.has(self._delimiter, stop):
-                delimiter = self._delimiter
+            if text.has(wanted, stop):
+                delimiter = wanted
             elif text.ends(stop):
                 delimiter = b""
             elif text.has(b"\\", stop):
@@ -192,11 +201,12 @@ class _Reader:
         argument = b""
         if _COMMANDS[name][1]:
             rest = text.cut(end, text.line_end(end))
-            argument = rest.partition(self._delimiter)[0]
+            argument = rest.partition(self._state.delimiter)[0]
             end += len(argument)
         self._begin, self._fresh = end, False
         yield from self._finished(start, stop, b"")
-        yield ClientCommand(name, argument.strip(lexer.BLANKS), text.where(stop), stop, end)
+        inside = bool(text.cut(start, stop).strip(lexer.BLANKS))
+        yield ClientCommand(name, argument.strip(lexer.BLANKS), text.where(stop), stop, end, inside)
 
     def _finished(self, start: int, stop: int, delimiter: bytes) -> Iterator[Item]:
         sent = self._source.cut(start, stop).rstrip(lexer.BLANKS)
@@ -207,7 +217,7 @@ class _Reader:
         if command:
             yield ClientCommand(*command, where, start, end)
             return
-        statement = Statement(sent, where, start, end, delimiter, self._session.quoting)
+        statement = Statement(sent, where, start, end, delimiter, self._state.session.quoting)
         if b"/*!" in sent or b"/*M!" in sent:
             opened = lexer.unclosed(sent, statement.quoting)
             if opened is not None:
@@ -218,7 +228,7 @@ class _Reader:
                 )
         yield statement
         try:
-            self._session.follow(sent)
+            self._state.session.follow(sent)
         except session.Unfollowable as unknown:
             raise errors.ScriptRefused(
                 "sql_mode is set to a value that can't be known from the text, so it is unknown where the "
@@ -228,7 +238,7 @@ class _Reader:
             ) from None
 
     def _empty(self, sent: bytes) -> bool:
-        return all(token.text == b";" for token in tokens.tokenize(sent, self._session.quoting))
+        return all(token.text == b";" for token in tokens.tokenize(sent, self._state.session.quoting))
 
     def _unterminated(self, stop: int) -> errors.ScriptRefused:
         opener = self._source.cut(stop, stop + 1).decode("latin-1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +48,7 @@ class Kind(Enum):
     UPDATE = "update"
     DELETE = "delete"
     SELECT = "select"
+    SHOW = "show"
     DO = "do"
     SET = "set"
     SET_GLOBAL = "set global"
@@ -86,7 +86,7 @@ _SIMPLE: Final = {
     b"COMMIT": Kind.TRANSACTION, b"ROLLBACK": Kind.TRANSACTION, b"SAVEPOINT": Kind.TRANSACTION,
     b"RELEASE": Kind.TRANSACTION, b"USE": Kind.USE, b"CALL": Kind.CALL, b"PREPARE": Kind.DYNAMIC,
     b"EXECUTE": Kind.DYNAMIC, b"DEALLOCATE": Kind.DYNAMIC, b"GRANT": Kind.ACCOUNT, b"REVOKE": Kind.ACCOUNT,
-    b"LOAD": Kind.LOAD, b"HANDLER": Kind.HANDLER, b"FLUSH": Kind.SERVER, b"KILL": Kind.SERVER,
+    b"SHOW": Kind.SHOW, b"DESCRIBE": Kind.SHOW, b"DESC": Kind.SHOW, b"EXPLAIN": Kind.SHOW, b"LOAD": Kind.LOAD, b"HANDLER": Kind.HANDLER, b"FLUSH": Kind.SERVER, b"KILL": Kind.SERVER,
     b"SHUTDOWN": Kind.SERVER, b"RESTART": Kind.SERVER, b"INSTALL": Kind.SERVER, b"UNINSTALL": Kind.SERVER,
     b"CHANGE": Kind.SERVER, b"RESET": Kind.SERVER, b"PURGE": Kind.SERVER, b"STOP": Kind.SERVER,
     b"BACKUP": Kind.SERVER, b"BINLOG": Kind.SERVER, b"CACHE": Kind.SERVER, b"CLONE": Kind.SERVER,
@@ -155,12 +155,6 @@ def parse(statement: script.Statement) -> Parsed:
     return Parsed(kind, found, _name(found, index), definer)
 
 
-def kind(statement: script.Statement) -> Kind:
-    """The statement's kind alone, from its first few tokens: cheap for an INSERT of many megabytes."""
-    head = tuple(itertools.islice(tokens.tokenize(statement.text, statement.quoting), _HEAD))
-    return _head(head)[0]
-
-
 def only_rows(statement: script.Statement) -> bool:
     """Whether it is an INSERT or REPLACE of literals alone: no name or clause to look at behind VALUES.
 
@@ -214,7 +208,7 @@ def _head(found: Sequence[Token]) -> tuple[Kind, int, tuple[Token, ...]]:
     elif first in _MAINTAIN:
         table = b"TABLE" in (second, found[2].word if len(found) > 2 else b"")
         result = Kind.MAINTAIN if table else Kind.OTHER
-    return result, 1 if result is Kind.USE else -1, ()
+    return result, 1 if result in (Kind.USE, Kind.CALL) else -1, ()
 
 
 _NOTHING = (Token(tokens.Sort.PUNCT, b"", 0, 0, b"", True),) * 2

@@ -252,3 +252,34 @@ def _break(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_saved_plan_is_handed_to_apply(engine: _Engine, tmp_path: Path, said: Said) -> None:
+    file = tmp_path / "plan.json"
+    status, out, _ = said("plan", "--out", str(file))
+    assert (status, bool(out)) == (3, True)  # the sample has a blocked tenant
+    assert file.exists()
+    assert said("apply", "--yes", "--allow-equal-risk", str(file))[0] == 0
+    chosen = engine.options[-1]
+    assert chosen.saved is not None
+    assert set(chosen.saved.tenants) == {entry.tenant for entry in samples.PLAN.changed}
+    assert chosen.equal_risk
+
+
+@pytest.mark.parametrize("more", [["--tenant", "clinica-sol"], ["--deep"]])
+def test_a_saved_plan_says_itself_what_it_is_of(engine: _Engine, tmp_path: Path, said: Said, more: list[str]) -> None:
+    file = tmp_path / "plan.json"
+    said("plan", "--out", str(file))
+    assert said("apply", "--yes", *more, str(file))[0] == 64
+
+
+def test_a_file_that_is_no_plan_ends_with_65(engine: _Engine, tmp_path: Path, said: Said) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text("{}")
+    status, out, err = said("apply", "--yes", str(file))
+    assert (status, out) == (65, "")
+    assert "reconcile plan --out" in err
+
+
+def test_equal_risk_belongs_to_a_saved_plan(engine: _Engine, said: Said) -> None:
+    assert said("apply", "--yes", "--allow-equal-risk")[0] == 64

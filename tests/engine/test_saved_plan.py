@@ -1,0 +1,207 @@
+"""A saved plan is carried out exactly, or not at all: what moved since is said, and the others go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.engine import reconcile
+from reconciler.engine.progress import Progress
+from reconciler.model import plan as plans
+from reconciler.model import saved
+from reconciler.model.outcome import Outcome, Result, exit_status
+from tests.engine.test_counts import agenda, pos
+from tests.support import server as servers
+from tests.support.shop import Shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path, clean_server: servers.Server) -> Shop:
+    """A repository with a tenant of each product, neither of which is made yet; the platform is."""
+    made = Shop(tmp_path, clean_server)
+    made.apply()
+    made.tenant("AgendaTenant", "sol", agenda(1))
+    made.tenant("PosTenant", "lupita", pos(1, cloud_sync=True))
+    return made
+
+
+def save(shop: Shop, **options: Any) -> saved.SavedPlan:
+    """What ``plan --out`` writes, read again."""
+    found = shop.plan(**options)
+    setting = shop.setting()
+    text = saved.save(found, setting.place.platform_id)
+    if setting.store is not None:
+        setting.store.close()
+    return saved.load(text, "plan.json")
+
+
+def apply(shop: Shop, plan: saved.SavedPlan, **options: Any) -> dict[str, Outcome]:
+    """What ``apply PLANFILE`` does."""
+    chosen = reconcile.Options(parallel=1, saved=plan, **options)
+    _, outcomes = reconcile.apply(shop.setting(), chosen, Progress())
+    return {outcome.tenant: outcome for outcome in outcomes}
+
+
+def stale(outcomes: dict[str, Outcome], name: str) -> str:
+    """What the outcome of a stale tenant says moved."""
+    failure = outcomes[name].failure
+    assert outcomes[name].result is Result.STALE, outcomes[name]
+    assert failure is not None
+    assert failure.code == "stale"
+    return failure.message
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_plan_is_applied_as_it_was_saved(shop: Shop, deep: bool) -> None:
+    outcomes = apply(shop, save(shop, deep=deep))
+    assert {outcome.result for outcome in outcomes.values()} == {Result.APPLIED}, outcomes
+    shop.tenant("AgendaTenant", "sol", {**agenda(1), "displayName": "Luna", "state": "suspended"})
+    shop.tenant("PosTenant", "lupita", {**pos(1, cloud_sync=True), "edition": "enterprise"})
+    shop.server.sql("ALTER USER 'pos_lupita_app'@'%' ACCOUNT LOCK")
+    outcomes = apply(shop, save(shop, deep=deep))
+    assert {outcome.result for outcome in outcomes.values()} == {Result.APPLIED}, outcomes
+    assert shop.plan(deep=True).empty
+
+
+def test_a_plan_of_a_platform_that_is_not_laid_yet_is_applied_too(tmp_path: Path, clean_server: servers.Server) -> None:
+    shop = Shop(tmp_path, clean_server)
+    shop.tenant("PosTenant", "lupita", pos(1))
+    assert apply(shop, save(shop))["lupita"].result is Result.APPLIED
+
+
+def test_it_holds_at_a_later_revision_that_changed_nothing_of_it(shop: Shop) -> None:
+    plan = save(shop)
+    shop.tenant("PosTenant", "other", pos(2))
+    outcomes = apply(shop, plan)
+    assert {name: outcome.result for name, outcome in outcomes.items()} == {
+        "sol": Result.APPLIED,
+        "lupita": Result.APPLIED,
+    }
+    assert [entry.tenant for entry in shop.plan().changed] == ["other"]
+
+
+MOVES: dict[str, tuple[Callable[[Shop], object], str]] = {
+    "the spec": (
+        lambda shop: shop.tenant("AgendaTenant", "sol", {**agenda(1), "displayName": "Luna"}),
+        "its spec, or the catalogue or server",
+    ),
+    "the database": (
+        lambda shop: shop.server.sql("CREATE DATABASE agenda_sol"),
+        "database main/agenda_sol is not as it was",
+    ),
+    "an account": (
+        lambda shop: shop.server.sql("CREATE USER agenda_sol_app"),
+        "account main/agenda_sol_app@% is not as it was",
+    ),
+    "a central row": (
+        lambda shop: shop.server.sql(
+            "INSERT IGNORE INTO license_manager.licenses (tenant, product, serial, status, platform_id) "
+            "VALUES ('sol', 'agenda-ia', 'X', 'active', 'p')"
+        ),
+        "central-rows licenses/sol is not as it was",
+    ),
+    "the delivery": (
+        lambda shop: (shop.root / "state/deliveries/sol").mkdir(mode=0o700),
+        "delivery sol is not as it was",
+    ),
+    "the spec is gone": (lambda shop: shop.without("sol"), "its spec is gone"),
+}
+
+
+@pytest.mark.parametrize("what", MOVES)
+def test_what_moved_makes_its_tenant_stale_and_the_others_go_on(shop: Shop, what: str) -> None:
+    plan = save(shop)
+    move, said = MOVES[what]
+    move(shop)
+    outcomes = apply(shop, plan)
+    assert said in stale(outcomes, "sol")
+    assert outcomes["lupita"].result is Result.APPLIED
+    assert exit_status(outcomes.values()) == 4
+    assert not (shop.root / "state/deliveries/sol/.env").exists()
+
+
+def test_a_plan_that_was_applied_is_stale(shop: Shop) -> None:
+    plan = save(shop)
+    apply(shop, plan)
+    before = shop.world()
+    outcomes = apply(shop, plan)
+    assert "now unchanged" in stale(outcomes, "sol")
+    assert shop.world() == before
+
+
+def test_with_equal_risk_a_tenant_that_moved_goes_on_if_nothing_worse_is_done(shop: Shop) -> None:
+    plan = save(shop)
+    shop.tenant("AgendaTenant", "sol", {**agenda(1), "displayName": "Luna"})
+    assert apply(shop, plan, equal_risk=True)["sol"].result is Result.APPLIED
+    plan_of_nothing = apply(shop, plan, equal_risk=True)
+    assert {outcome.result for outcome in plan_of_nothing.values()} == {Result.UNCHANGED}
+
+
+def test_equal_risk_lets_no_higher_action_through(shop: Shop) -> None:
+    shop.apply()
+    shop.server.sql("ALTER USER 'agenda_sol_app'@'%' ACCOUNT LOCK")
+    plan = save(shop)
+    assert plan.tenants["sol"].action is plans.Action.REPAIR
+    shop.tenant("AgendaTenant", "sol", {**agenda(1), "displayName": "Luna"})
+    assert "riskier" in stale(apply(shop, plan, equal_risk=True), "sol")
+
+
+def test_equal_risk_takes_nothing_away_that_was_not_reviewed(shop: Shop) -> None:
+    shop.apply()
+    shop.tenant("AgendaTenant", "sol", {**agenda(1), "displayName": "Luna"})
+    plan = save(shop)
+    shop.server.sql("GRANT DROP ON `agenda\\_sol`.* TO 'agenda_sol_app'@'%'")
+    assert "riskier" in stale(apply(shop, plan, equal_risk=True), "sol")
+    shop.server.sql("REVOKE DROP ON `agenda\\_sol`.* FROM 'agenda_sol_app'@'%'")
+    shop.tenant("AgendaTenant", "sol", {**agenda(1), "displayName": "Luna", "webhooks": []})
+    assert "riskier" in stale(apply(shop, plan, equal_risk=True), "sol")
+    shop.tenant("AgendaTenant", "sol", {**agenda(1), "displayName": "Estrella"})
+    assert apply(shop, plan, equal_risk=True)["sol"].result is Result.APPLIED
+
+
+def test_what_is_now_blocked_is_stale_and_untouched(shop: Shop) -> None:
+    plan = save(shop)
+    shop.server.sql("CREATE DATABASE agenda_sol")
+    before = shop.world()
+    outcomes = apply(shop, dataclasses.replace(plan, tenants={"sol": plan.tenants["sol"]}), equal_risk=True)
+    assert "database main/agenda_sol" in stale(outcomes, "sol")
+    assert shop.world() == before
+
+
+def test_a_plan_of_another_platform_is_refused(shop: Shop) -> None:
+    plan = save(shop)
+    with pytest.raises(errors.PlanUnusable, match="made for the platform"):
+        apply(shop, dataclasses.replace(plan, platform_id="ffff"))
+
+
+def test_the_file_is_canonical_and_holds_no_secret(shop: Shop) -> None:
+    shop.apply()
+    shop.tenant("AgendaTenant", "sol", {**agenda(1), "displayName": "Luna"})
+    found = shop.plan()
+    text = saved.save(found, "p")
+    assert text == saved.save(dataclasses.replace(found), "p")
+    for line in (shop.root / "state/deliveries/sol/.env").read_text().splitlines():
+        if "PASSWORD" in line or "SECRET" in line:
+            assert line.partition("=")[2].strip("'\"") not in text
+
+
+DAMAGES: dict[str, Callable[[str], str]] = {
+    "edited": lambda text: text.replace('"create"', '"update"', 1),
+    "cut off": lambda text: text[:-20],
+    "empty": lambda _: "",
+    "a list": lambda _: "[]",
+    "an object": lambda _: "{}",
+    "another format": lambda text: json.dumps({**json.loads(text), "formatVersion": 2}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_file_that_no_plan_wrote_is_refused(shop: Shop, damage: str) -> None:
+    with pytest.raises(errors.PlanUnusable):
+        saved.load(DAMAGES[damage](saved.save(shop.plan(), "p")), "plan.json")
