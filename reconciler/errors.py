@@ -160,10 +160,10 @@ class VanishedDatabase(Refused):
 
 
 class SchemaDrifted(Refused):
-    """Objects that the product's schema made are gone from a tenant's database."""
+    """What the product's schema made in a tenant's database is gone, or is not as it was made."""
 
     code = "schema-drift"
-    advice = "Restore what is missing from a backup, or make it again by hand as the tenant's own account."
+    advice = "Make it as it was by hand, as the tenant's own account or from a backup; rows are never risked from here."
 
 
 class ScriptChanged(Refused):
@@ -171,6 +171,20 @@ class ScriptChanged(Refused):
 
     code = "script-changed"
     advice = "Put the file back as it was, and write what is new into a further file with the next number."
+
+
+class DoubleRow(Refused):
+    """A table holds two rows with one key, so that neither can be told from the other."""
+
+    code = "double-row"
+    advice = "Delete all but one of the rows by hand, and give the table its primary key back."
+
+
+class LoginRefused(Refused):
+    """The server refuses a tenant's delivered credential although the account is as it was made."""
+
+    code = "login-refused"
+    advice = "See the server's words: an expired password, a TLS requirement, a limit, or a host that it blocks."
 
 
 class DeliveryUnusable(Refused):
@@ -270,6 +284,13 @@ class FileFailed(StepFailed):
 
     code = "file-failed"
     advice = "Check space, permissions and mounts of the folder that is named, then apply again."
+
+
+class DumpFailed(StepFailed):
+    """The final dump of a tenant could not be taken, or not be loaded again; nothing was destroyed."""
+
+    code = "dump-failed"
+    advice = "The tenant is in the trash as before. Remove the cause that the message names and purge again."
 
 
 class LeaseLost(StepFailed):

@@ -52,6 +52,12 @@ STUCK = errors.Stuck.exit
     "--parallel", type=click.IntRange(1, 64), metavar="N", help="Tenants at the same time. Default: the platform's."
 )
 @click.option(
+    "--allow-deletes",
+    type=click.IntRange(0, 1_000_000),
+    metavar="N",
+    help="Let up to N tenants go to the trash this once, whatever the guards say of numbers.",
+)
+@click.option(
     "--allow-equal-risk",
     "equal_risk",
     is_flag=True,
@@ -68,6 +74,7 @@ def apply(
     keep_going: bool,
     atomic: str,
     parallel: int | None,
+    allow_deletes: int | None,
     equal_risk: bool,
     output: str,
 ) -> int:
@@ -91,6 +98,7 @@ def apply(
         parallel=parallel or 0,
         saved=plan,
         equal_risk=equal_risk,
+        allow_deletes=allow_deletes,
     )
     with settings.wanted(call, names if plan is None else list(plan.tenants)) as setting:
         shown = told_on_stderr(call)

@@ -88,14 +88,12 @@ def required_repository(context: click.Context) -> Path:
 
 def output(command: F) -> F:
     """The option ``--format text|json`` of the commands that read."""
-    return click.option(
-        "--format",
-        "output",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="For people, or for programs.",
-    )(command)
+    return output_as("text", "json", help="For people, or for programs.")(command)
+
+
+def output_as(*forms: str, help: str) -> Callable[[F], F]:
+    """The option ``--format`` with these forms, the first of them the default."""
+    return click.option("--format", "output", type=click.Choice(forms), default=forms[0], show_default=True, help=help)
 
 
 def tenants(command: F) -> F:

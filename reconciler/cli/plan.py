@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from reconciler import errors
-from reconciler.cli import manual, options, settings
+from reconciler.cli import formats, manual, options, settings
 from reconciler.engine import reconcile
 from reconciler.model import outcome, saved
 from reconciler.model import plan as plans
-from reconciler.report import data
+from reconciler.ports import git
 from reconciler.report import plan as report
+from reconciler.report import problem, terminal
 
 CHANGES = 2
 
@@ -27,6 +28,7 @@ CHANGES = 2
             "reconcile plan --deep": "also look for drift that takes long to find",
             "reconcile plan --detailed-exitcode": "for CI: 0 in sync, 2 changes, 3 blocked",
             "reconcile plan --format json": "for programs",
+            "reconcile plan --format github --report markdown=plan.md": "annotations, and a comment in a file",
             "reconcile plan --out plan.json": "save it: `reconcile apply plan.json` does exactly that",
         },
         exits={0: "in sync, or planned"},
@@ -42,22 +44,60 @@ CHANGES = 2
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also save the plan, for `reconcile apply FILE`.",
 )
-@options.output
+@options.output_as(
+    *formats.PLAN,
+    help="For people, for programs, as a comment of a pull request, as GitHub's annotations, for code scanning.",
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    callback=formats.asked,
+    metavar="FORMAT=FILE",
+    help="Also write the same plan in another format into a file; may be given several times.",
+)
 @click.pass_obj
 def plan(
-    call: options.Call, names: tuple[str, ...], deep: bool, detailed_exitcode: bool, out: Path | None, output: str
+    call: options.Call,
+    names: tuple[str, ...],
+    deep: bool,
+    detailed_exitcode: bool,
+    out: Path | None,
+    output: str,
+    reports: tuple[formats.Report, ...],
 ) -> int:
     """Plan; returns the exit status."""
-    with settings.wanted(call, names) as setting:
-        found = reconcile.plan(setting, reconcile.Options(tenants=names, deep=deep))
-        platform_id = setting.place.platform_id
+    folder = git.folder_in_checkout(call.root)
+    try:
+        with settings.wanted(call, names) as setting:
+            found = reconcile.plan(setting, reconcile.Options(tenants=names, deep=deep))
+            platform_id = setting.place.platform_id
+    except errors.UsageError:
+        raise
+    except errors.ReconcileError as error:
+        return _failed(call, error, output, reports, folder)
     if out is not None:
         _save(out, saved.save(found, platform_id))
-    if output == "json":
-        call.show_data(data.plan(found))
-    else:
+    formats.write(reports, lambda form: formats.of_plan(found, form, folder))
+    if output == "text":
         call.show(report.lines(found))
+    else:
+        terminal.put(formats.of_plan(found, output, folder), terminal.stdout())
     return status(found, detailed=detailed_exitcode)
+
+
+def _failed(
+    call: options.Call, error: errors.ReconcileError, output: str, reports: tuple[formats.Report, ...], folder: str
+) -> int:
+    """Say why there is no plan in the formats that can; returns the exit status, or raises what can't be shown so."""
+    able = [(form, file) for form, file in reports if form in formats.TOLD]
+    formats.write(able, lambda form: formats.of_error(error, form, folder))
+    if output not in formats.TOLD:
+        raise error
+    terminal.put(formats.of_error(error, output, folder), terminal.stdout())
+    # Not the lines of the specs: in a log of GitHub's, one that begins with :: would be taken for a command.
+    call.say(problem.lines(error))
+    return error.exit
 
 
 def _save(file: Path, text: str) -> None:

@@ -27,9 +27,11 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     "The main job": {
         "init": Entry("init:init", "Make a working specs repository."),
         "validate": Entry("validate:validate", "Check all specs without a server."),
+        "import-check": Entry("import_check:import_check", "Check a SQL file, and try it on a server."),
         "plan": Entry("plan:plan", "Show what apply would do, and change nothing."),
         "apply": Entry("apply:apply", "Carry it out: each tenant fully ready, or as before."),
         "recover": Entry("recover:recover", "Settle what a dead process left open."),
+        "trash": Entry("trash:trash", "Deleted tenants: list, restore, purge."),
     },
     "Looking": {
         "status": Entry("tenants:status", "Show the tenants and their conditions."),

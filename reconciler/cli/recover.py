@@ -44,6 +44,6 @@ def recover(call: options.Call, output: str) -> int:
 def status(ended: list[Outcome]) -> int:
     """The exit status: a transaction that was undone is settled, and that is all that was asked for."""
     results = {outcome.result for outcome in ended}
-    if results - {Result.ROLLED_BACK, Result.LEASED}:
+    if results - {Result.APPLIED, Result.ROLLED_BACK, Result.LEASED}:
         return errors.Stuck.exit
     return errors.TenantLeased.exit if Result.LEASED in results else 0

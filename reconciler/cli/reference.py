@@ -14,7 +14,7 @@ import click
 
 from reconciler.cli import manual, options, program
 from reconciler.engine import specs
-from reconciler.report import explanation
+from reconciler.report import explanation, shapes
 from reconciler.spec import schemas
 
 _WIDTH: Final = 100
@@ -24,7 +24,7 @@ _TITLE: Final = """\
 <!-- Made from reconciler/cli by `python -m reconciler.cli.reference docs schemas`; a test fails when it is stale. -->
 
 `reconcile`, or `python -m reconciler`. Results go to stdout, progress and messages to stderr. Commands that read take
-`--format text|json`; the shapes of JSON only grow within a `formatVersion`.
+`--format text|json`, `plan` and `validate` more; the shapes of JSON only grow within a `formatVersion`.
 """
 
 
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("usage: python -m reconciler.cli.reference DOCS SCHEMAS\n")
         return 64
     schemas.write(specs.kinds(), Path(arguments[1]))
+    shapes.write(Path(arguments[1]))
     for name, text in pages().items():
         (Path(arguments[0]) / name).write_text(text, encoding="utf-8")
     return 0

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from reconciler import errors
-from reconciler.cli import manual, options
+from reconciler.cli import formats, manual, options
 from reconciler.engine import specs
+from reconciler.ports import git
 from reconciler.report import data, faults, styled, terminal
 from reconciler.spec import platform, tree
 
@@ -22,12 +23,13 @@ from reconciler.spec import platform, tree
             "reconcile validate": "all specs",
             "reconcile validate specs/tenants/clinica-sol.yaml": "one file, as an editor or a hook does",
             "reconcile validate --format json": "for programs",
+            "reconcile validate --format github": "annotations on the lines of a pull request",
         },
         exits={0: "nothing is wrong", 65: "something is wrong"},
     )
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]…", type=click.Path(exists=True, path_type=Path))
-@options.output
+@options.output_as(*formats.FAULTS, help="For people, for programs, as GitHub's annotations, for code scanning.")
 @click.pass_obj
 def validate(call: options.Call, paths: tuple[Path, ...], output: str) -> int:
     """Check the specs; returns the exit status."""
@@ -37,6 +39,8 @@ def validate(call: options.Call, paths: tuple[Path, ...], output: str) -> int:
     shown = [fault for fault in all_faults if not chosen or any(_covers(one, fault) for one in chosen)]
     if output == "json":
         call.show_data(data.faults(shown))
+    elif output != "text":
+        terminal.put(formats.of_faults(shown, output, git.folder_in_checkout(root)), terminal.stdout())
     elif shown:
         terminal.put(faults.render(shown), terminal.stdout())
     else:

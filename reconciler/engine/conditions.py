@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reconciler import errors
-from reconciler.engine import foundation
+from reconciler.engine import removal
 from reconciler.engine.setting import Setting
 from reconciler.model.record import Record
 from reconciler.model.states import TenantState, TransactionState
@@ -64,7 +64,7 @@ def of_tenants(setting: Setting, tenant: str | None = None) -> list[Status]:
     past: dict[str, list[journal.Transaction]] = defaultdict(list)
     for entry in transactions:
         past[entry.tenant].append(entry)
-    names = sorted({*known, *past} - {foundation.PLATFORM})
+    names = sorted(name for name in {*known, *past} if not name.startswith("@"))  # the platform's own doings
     if tenant is not None and tenant not in names:
         raise errors.UsageError(
             f"nothing is on record of a tenant {tenant}", advice="`reconcile status` lists the tenants on record."
@@ -97,13 +97,15 @@ def _status(
     oldest_first = list(past)[::-1]
     found = [_ready(record, oldest_first)]
     last = oldest_first[-1] if oldest_first else None
-    if last is not None and last.state in (TransactionState.OPEN, TransactionState.UNDOING):
+    if last is not None and last.state in _OPEN:
         found = [Condition("Ready", UNKNOWN, "Progressing", f"transaction {_short(last)} is open", last.started_at)]
         found.append(_working(last, holder))
     elif last is not None and last.state in (TransactionState.STUCK, TransactionState.ROLLED_BACK):
         found.append(_stalled(oldest_first))
     if record is not None and record.state == TenantState.SUSPENDED:
         found.append(Condition("Suspended", TRUE, "Suspended", "its spec says `state: suspended`", record.updated_at))
+    if record is not None and (hold := record.facts.get(removal.HOLD)):
+        found.append(Condition("Suspended", TRUE, "HeldAgainstGit", str(hold["reason"]), record.updated_at))
     return Status(
         tenant=name,
         product=record.product if record else product,
@@ -124,6 +126,9 @@ def _ready(record: Record | None, past: list[journal.Transaction]) -> Condition:
     if last is not None and last.state is TransactionState.STUCK:
         message = f"transaction {_short(last)} could not be undone in full; `reconcile show {_short(last)}` lists why"
         return Condition("Ready", FALSE, "RollbackFailed", message, last.ended_at or "")
+    if record is not None and record.state == TenantState.TRASHED:
+        message = "it is in the trash; `reconcile trash list` says until when"
+        return Condition("Ready", FALSE, "Trashed", message, record.updated_at)
     if record is not None:
         message = f"transaction {record.transaction[:_SHORT]} is committed"
         return Condition("Ready", TRUE, "ReconciliationSucceeded", message, since or record.updated_at)
@@ -131,6 +136,7 @@ def _ready(record: Record | None, past: list[journal.Transaction]) -> Condition:
     return Condition("Ready", FALSE, "RolledBack", "it was never made: the attempt was undone", ended or "")
 
 
+_OPEN = (TransactionState.OPEN, TransactionState.UNDOING, TransactionState.PURGING)
 _AFTER: Mapping[TransactionState, str] = {TransactionState.COMMITTED: TRUE, TransactionState.STUCK: FALSE}
 
 

@@ -174,7 +174,10 @@ class Crew:
             if isinstance(error, errors.LeaseLost):
                 result = Result.LEASED
             elif saga.begun():
-                left = saga.undo(f"{saga.step}: {error}").leftovers
+                settled = saga.undo(f"{saga.step}: {error}")
+                left = settled.leftovers
+                if settled.forward:
+                    return self._finished(saga, started)
                 result = Result.STUCK if left else Result.ROLLED_BACK
             else:
                 identity = ""
@@ -201,7 +204,8 @@ def settle_open(tools: recovery.Tools, lease: leases.Lease) -> list[recovery.Set
 def settled_outcome(settled: recovery.Settled, seconds: float) -> Outcome:
     """How a transaction ended that was settled afterwards."""
     entry = settled.transaction
-    result = Result.STUCK if settled.leftovers else Result.ROLLED_BACK
+    done = Result.APPLIED if settled.forward else Result.ROLLED_BACK
+    result = Result.STUCK if settled.leftovers else done
     return Outcome(entry.tenant, result, entry.id, seconds, None, settled.leftovers)
 
 

@@ -75,19 +75,8 @@ def check(setting: Setting) -> None:
 def lay(setting: Setting) -> Setting:
     """Make what is missing, and return the setting with its store open. Safe to repeat, and for two at once."""
     ports = setting.ports
-    _guard_folders(setting)
-    store = setting.store
-    if store is None:
-        store = stores.make_store(
-            setting.platform.state.url,
-            setting.root,
-            platform=setting.platform_name,
-            platform_id=ports.entropy.identity(),
-            now=ports.clock.stamp(),
-        )
-        setting = setting.with_store(store)
-    _guard_keys(setting)
-    setting.keys.make()
+    setting = local(setting)
+    store = setting.opened()
     if not setting.place.deliveries.is_dir():
         setting.place.deliveries.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         ports.files.make_folder(setting.place.deliveries)
@@ -98,6 +87,24 @@ def lay(setting: Setting) -> Setting:
             _migrate(setting, store, central, missing)
     finally:
         central.close()
+    return setting
+
+
+def local(setting: Setting) -> Setting:
+    """Make the store and the keys where they are missing, and return the setting with its store open."""
+    _guard_folders(setting)
+    if setting.store is None:
+        setting = setting.with_store(
+            stores.make_store(
+                setting.platform.state.url,
+                setting.root,
+                platform=setting.platform_name,
+                platform_id=setting.ports.entropy.identity(),
+                now=setting.ports.clock.stamp(),
+            )
+        )
+    _guard_keys(setting)
+    setting.keys.make()
     return setting
 
 

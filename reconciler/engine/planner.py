@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler import errors
+from reconciler.engine import purge
 from reconciler.model import plan
 from reconciler.model.change import Change, State
 from reconciler.model.given import Given
+from reconciler.model.goal import Goal
 from reconciler.model.record import Record
+from reconciler.model.states import TenantState
 from reconciler.model.step import Step
 from reconciler.model.tenant import Tenant
 from reconciler.ports.central import view
@@ -35,16 +38,28 @@ def plan_tenant(
     """
     blockers = [blocker(error, tenant) for error in forbidden(tenant, given.record)]
     # Under another product, server or name everything would look foreign or gone, which is not what is wrong.
-    steps = [] if blockers else list(product.flow(tenant, given))
+    flow = {
+        Goal.PRESENT: product.flow,
+        Goal.TRASHED: product.removal,
+        Goal.RESTORED: product.restoration,
+        Goal.PURGED: purge.steps,
+    }[tenant.goal]
+    steps = [] if blockers else list(flow(tenant, given))
     unknown: dict[plan.Unknown, None] = {}
     overlay: dict[tuple[str, str], State] = {}
     found: list[tuple[Step[Resource], State, list[Change]]] = []
     looks: dict[str, State] = {}
+    reports: dict[plan.Report, None] = {}
     for step in steps:
         address = (step.wanted.kind, step.wanted.name)
         try:
             seen = step.wanted.observe(sight)
             looks.setdefault(" ".join(address), step.wanted.own(seen))
+            for remark in step.wanted.remarks(seen):
+                if isinstance(remark, plan.Report):
+                    reports[remark] = None
+                else:
+                    unknown[remark] = None
             if address in overlay:
                 seen = {**(seen or {}), **(overlay[address] or {})}
             changes = [replace(change, step=step.name) for change in step.wanted.diff(seen)]
@@ -79,6 +94,7 @@ def plan_tenant(
             blockers=tuple(dict.fromkeys(blockers)),
             unknown=tuple(unknown),
             where=tenant.where,
+            reports=tuple(reports),
             spec=plan.digest([tenant.data, catalogue_digest(tenant), tenant.server.as_data()]) if pairs else "",
             observed={address: plan.digest(look) for address, look in looks.items()} if pairs else {},
         ),
@@ -88,7 +104,7 @@ def plan_tenant(
 
 def forbidden(tenant: Tenant[Any, Any], record: Record | None) -> list[errors.ForbiddenChange]:
     """What the spec asks of an existing tenant that can't change in place."""
-    if record is None:
+    if record is None or tenant.goal is not Goal.PRESENT:
         return []
     if record.database and not tenant.database and record.product == tenant.product:
         return [
@@ -123,16 +139,10 @@ def refusal(tenant: Tenant[Any, Any], error: errors.ReconcileError) -> plan.Tena
     )
 
 
-def orphan(record: Record, *, prune: bool) -> plan.TenantPlan:
-    """The plan of a tenant that the specs no longer have: it stays, and where it should go that is said."""
-    if not prune:
-        return plan.TenantPlan(record.tenant, record.product, plan.Action.ORPHANED)
-    error = errors.GuardRefused(
-        f"tenant {record.tenant} has no spec any more and guards.prune is true, but deleting is not supported yet",
-        advice="Put the spec back, or set guards.prune: false; then the tenant is reported as orphaned and stays.",
-    )
+def refused(tenant: str, product: str, error: errors.ReconcileError) -> plan.TenantPlan:
+    """The plan of a tenant without a spec that must not be worked on."""
     said = plan.Blocker(error.code, error.message, error.next, exit=error.exit)
-    return plan.TenantPlan(record.tenant, record.product, plan.Action.BLOCKED, blockers=(said,))
+    return plan.TenantPlan(tenant, product, plan.Action.BLOCKED, blockers=(said,))
 
 
 def blocker(error: errors.ReconcileError, tenant: Tenant[Any, Any]) -> plan.Blocker:
@@ -147,6 +157,10 @@ def _action(tenant: Tenant[Any, Any], record: Record | None, changes: bool, bloc
         return plan.Action.UNCHANGED
     if record is None:
         return plan.Action.CREATE
+    if tenant.goal in (Goal.TRASHED, Goal.PURGED):
+        return plan.Action.TRASH
+    if record.state == TenantState.TRASHED:
+        return plan.Action.RESTORE
     facts: Mapping[str, Any] = record.facts.get(CATALOGUE_FACT, {})
     same = record.spec == tenant.data and facts.get("digest") == catalogue_digest(tenant)
     return plan.Action.REPAIR if same else plan.Action.UPDATE

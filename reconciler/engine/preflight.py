@@ -18,7 +18,7 @@ from reconciler.engine.setting import Setting
 from reconciler.model.server import Server
 from reconciler.ports.mysql import names, privileges
 from reconciler.ports.mysql.connection import DENIED, Connection
-from reconciler.resources.account import PLUGIN
+from reconciler.resources import account as accounts
 
 OLDEST = (10, 5)
 """Databases carry a comment, our mark, since MariaDB 10.5 (Knowledge Base, "CREATE DATABASE")."""
@@ -50,7 +50,7 @@ def check_server(connection: Connection, server: Server, setting: Setting, *, ac
             )
         )
         return finding
-    held, levels = _global_privileges(connection, account), _levels(connection, account)
+    held, levels = _held(connection, account)
     finding.planning = _WRITING.isdisjoint(held.union(*({p.rstrip("+") for p in found} for found in levels.values())))
     finding.refusals += _settings(server, read_only=bool(int(facts[2])), packet=int(facts[3]))
     finding.refusals += _anonymous(connection, server)
@@ -77,7 +77,7 @@ def grants_needed(setting: Setting, server: Server) -> list[str]:
     """The GRANT statements that make ``server``'s user a provisioning account, as an administrator would run them."""
     account = names.account(server.user, "%")
     statements = [f"GRANT {', '.join(GLOBAL)} ON *.* TO {account};", f"GRANT SELECT ON mysql.* TO {account};"]
-    for prefix in _prefixes(setting):
+    for prefix in prefixes(setting):
         statements.append(f"GRANT ALL PRIVILEGES ON `{names.pattern(prefix)}%`.* TO {account} WITH GRANT OPTION;")
     if server.name == setting.place.central_server:
         central = names.grant_level(setting.place.central_database)
@@ -113,7 +113,7 @@ def _missing(
     everything = privileges.expanded(str(row[0]) for row in connection.rows("SHOW COLUMNS FROM mysql.db"))
     if {*everything, privileges.GRANT_OPTION} <= held:
         return
-    wanted = [f"{names.pattern(prefix)}%" for prefix in _prefixes(setting)]
+    wanted = [f"{names.pattern(prefix)}%" for prefix in prefixes(setting)]
     if server.name == setting.place.central_server:
         wanted.append(names.pattern(setting.place.central_database))
     for level in wanted:
@@ -157,12 +157,7 @@ def _anonymous(connection: Connection, server: Server) -> Iterator[errors.Refuse
             return
         raise
     for (host,) in found:
-        account = names.account("", str(host))
-        yield errors.Refused(
-            f"server {server.name} has the anonymous account {account}, which takes the place of tenants' accounts for "
-            "connections from there",
-            advice=f"As an administrator run: DROP USER {account};",
-        )
+        yield accounts.anonymous(server.name, str(host))
 
 
 def _policies(connection: Connection, server: Server) -> Iterator[errors.PasswordPolicy]:
@@ -175,36 +170,33 @@ def _policies(connection: Connection, server: Server) -> Iterator[errors.Passwor
         plugins = ", ".join(sorted(str(row[0]) for row in rows))
         yield errors.PasswordPolicy(
             f"server {server.name} checks passwords ({plugins}) and refuses accounts that are made with a hash, which "
-            f"is how {PLUGIN} accounts are made here so that no password crosses the server's log",
+            f"is how {accounts.PLUGIN} accounts are made here so that no password crosses the server's log",
             advice="Either SET GLOBAL strict_password_validation = OFF; or "
             + " ".join(f"UNINSTALL PLUGIN {row[0]!s};" for row in rows),
         )
 
 
-def _global_privileges(connection: Connection, account: str) -> frozenset[str]:
+def _held(connection: Connection, account: str) -> tuple[frozenset[str], dict[str, frozenset[str]]]:
+    """The account's global privileges; and by the database part of a grant those there, which end with ``+`` if it may
+    pass them on.
+    """
     rows: list[tuple[Any, ...]] = connection.rows(
-        "SELECT PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s",
-        (_grantee(account),),
+        "SELECT '', PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s "
+        "UNION ALL SELECT TABLE_SCHEMA, PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.SCHEMA_PRIVILEGES "
+        "WHERE GRANTEE = %s",
+        (_grantee(account), _grantee(account)),
     )
-    held = {privileges.normal(str(name)) for name, _ in rows}
-    if any(grantable == "YES" for _, grantable in rows):
-        held.add(privileges.GRANT_OPTION)
+    held, found = set[str](), defaultdict[str, set[str]](set)
+    for level, name, grantable in rows:
+        privilege = privileges.normal(str(name))
+        if level:
+            found[str(level)].add(privilege + ("+" if grantable == "YES" else ""))
+        else:
+            held |= {privilege, privileges.GRANT_OPTION} if grantable == "YES" else {privilege}
     # SUPER holds what later versions split off it (Knowledge Base, "GRANT": CONNECTION ADMIN).
     if "SUPER" in held:
         held.add("CONNECTION ADMIN")
-    return frozenset(held)
-
-
-def _levels(connection: Connection, account: str) -> dict[str, frozenset[str]]:
-    """By the database part of a grant, the account's privileges there; one that it may grant on ends with ``+``."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for level, name, grantable in connection.rows(
-        "SELECT TABLE_SCHEMA, PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.SCHEMA_PRIVILEGES "
-        "WHERE GRANTEE = %s",
-        (_grantee(account),),
-    ):
-        found[str(level)].add(privileges.normal(str(name)) + ("+" if grantable == "YES" else ""))
-    return {level: frozenset(held) for level, held in found.items()}
+    return frozenset(held), {level: frozenset(there) for level, there in found.items()}
 
 
 def _grantee(account: str) -> str:
@@ -212,7 +204,8 @@ def _grantee(account: str) -> str:
     return f"'{user}'@'{host}'"
 
 
-def _prefixes(setting: Setting) -> list[str]:
+def prefixes(setting: Setting) -> list[str]:
+    """What tenants' databases begin with, sorted."""
     found = []
     for product in setting.products.values():
         document = product.catalogue(setting.specs)

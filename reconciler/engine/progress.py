@@ -15,6 +15,9 @@ class Progress:
     def doing(self, tenant: str, number: int, change: Change) -> None:
         """The change with this number (from 1) is about to be made."""
 
+    def advances(self, tenant: str, done: int, total: int) -> None:
+        """Of the change that is being made so much of so much is done; called often."""
+
     def proving(self, tenant: str) -> None:
         """All changes are made; the tenant is observed again."""
 

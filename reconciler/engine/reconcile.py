@@ -12,19 +12,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler import errors
-from reconciler.engine import crew, foundation, observe, outbox, planner, preflight, recovery, sweep
+from reconciler.engine import crew, foundation, observe, outbox, planner, preflight, recovery, removal, sweep
+from reconciler.engine import purge as purging
 from reconciler.engine.progress import Progress
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
 from reconciler.model.change import Change
 from reconciler.model.given import Given
+from reconciler.model.goal import Goal
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.record import Record
 from reconciler.model.saved import SavedPlan
 from reconciler.model.secret import Secret
 from reconciler.model.tenant import Tenant
 from reconciler.ports.mysql.connection import Connection
-from reconciler.ports.store import journal, records
+from reconciler.ports.store import journal, leases, records
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Options:
     """What a person may choose. ``tenants`` empty means all of them; ``parallel`` 0 means what the platform says.
 
     ``saved`` is a plan to be carried out exactly, on its tenants only; ``equal_risk`` goes on with a tenant that has
-    moved since if that is no riskier.
+    moved since if that is no riskier. ``allow_deletes`` lets so many tenants go to the trash, whatever the platform's
+    guards say of numbers.
     """
 
     tenants: Collection[str] = ()
@@ -42,6 +45,7 @@ class Options:
     parallel: int = 0
     saved: SavedPlan | None = None
     equal_risk: bool = False
+    allow_deletes: int | None = None
 
 
 def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Plan:
@@ -51,7 +55,7 @@ def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Pla
     Errors: ``ServerUnreachable`` if the central server, or every server, can't be reached; ``PlatformMisconfigured``.
     """
     known = setting.records()
-    tenants = _chosen(setting, options, known)
+    tenants, others = _work(setting, options, known)
     with observe.overview(setting, tenants, deep=options.deep) as sight:
         central = sight.connection(sight.central_server)
         refused = _refused(setting, tenants, sight.connection, acts=acts)
@@ -60,8 +64,8 @@ def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Pla
         planned = []
         for tenant in tenants:
             entry = _planned(setting, tenant, known.get(tenant.name), sight, refused)
-            planned.append(_unclaimed(setting, tenant, entry, left))
-    planned += _orphans(setting, options, known)
+            planned.append(_unclaimed(setting, tenant, entry, left) if tenant.goal is Goal.PRESENT else entry)
+    planned += others
     return plans.Plan(
         revision=setting.revision,
         created_at=setting.ports.clock.stamp(),
@@ -105,6 +109,29 @@ def apply(
             setting.store.close()
 
 
+def restore(setting: Setting, name: str, progress: Progress) -> Outcome:
+    """Take a tenant out of the trash exactly as it was; it is held against git until its spec is there again.
+
+    Errors: ``UsageError`` if it is not in the trash, or its spec is there, so that ``apply`` restores it.
+    """
+    record = _in_trash(setting, name)
+    if any(document.name == name for document in setting.specs.tenants):
+        raise errors.UsageError(
+            f"tenant {name} has a spec again", advice=f"`reconcile apply --tenant {name}` restores it."
+        )
+    return _alone(setting, removal.tenant_of(setting, record, Goal.RESTORED), progress)
+
+
+def purge(setting: Setting, name: str, progress: Progress, *, now: bool) -> Outcome:
+    """Destroy a tenant in the trash for good, after a final dump that was proven; ``now`` before its retention ends.
+
+    Errors: ``UsageError`` if it is not in the trash, ``GuardRefused`` if it must be kept.
+    """
+    record = _in_trash(setting, name)
+    purging.check(setting, record, now=now)
+    return _alone(setting, removal.tenant_of(setting, record, Goal.PURGED), progress)
+
+
 def recover(setting: Setting, progress: Progress) -> list[Outcome]:
     """Settle every transaction that a dead process left open. Safe to run at any time, and more than once."""
     store = setting.opened()
@@ -132,33 +159,25 @@ def recover(setting: Setting, progress: Progress) -> list[Outcome]:
 
 
 def _carried_out(setting: Setting, options: Options, progress: Progress, planned: plans.Plan) -> list[Outcome]:
-    store = setting.opened()
-    by_name = {tenant.name: tenant for tenant in _chosen(setting, options, setting.records())}
+    store, known = setting.opened(), setting.records()
+    removal.release(setting, known)
+    tenants, _ = _work(setting, options, known)
+    by_name = {tenant.name: tenant for tenant in tenants}
     open_before = {entry.tenant for entry in store.read(lambda c: journal.unsettled(c, by_name))}
     work, outcomes = [], []
     for entry in planned.tenants:
-        if options.saved is not None and entry.action is not plans.Action.ORPHANED:
+        if options.saved is not None and entry.tenant in by_name:
             work.append(by_name[entry.tenant])
         elif entry.action is plans.Action.ORPHANED or (entry.action is plans.Action.UNCHANGED and not open_before):
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
-        elif entry.blockers and entry.tenant not in open_before:
+        elif entry.blockers and (entry.tenant not in open_before or entry.tenant not in by_name):
             outcomes.append(crew.blocked(entry))
         elif entry.action is plans.Action.UNCHANGED and entry.tenant not in open_before:
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
         else:
             work.append(by_name[entry.tenant])
     held = setting.leases()
-    workers = crew.Crew(
-        setting,
-        progress,
-        held,
-        _tools(setting, progress),
-        parallel=options.parallel or setting.platform.apply.parallel,
-        deep=options.deep,
-        keep_going=options.keep_going,
-        reviewed=options.saved.tenants if options.saved else None,
-        equal_risk=options.equal_risk,
-    )
+    workers = _crew(setting, options, progress, held)
     try:
         if options.atomic == "all":
             outcomes += workers.all_or_none(work, held_back=any(o.result is Result.BLOCKED for o in outcomes))
@@ -171,6 +190,39 @@ def _carried_out(setting: Setting, options: Options, progress: Progress, planned
     return sorted(outcomes, key=lambda outcome: outcome.tenant)
 
 
+def _crew(setting: Setting, options: Options, progress: Progress, held: leases.Leases) -> crew.Crew:
+    return crew.Crew(
+        setting,
+        progress,
+        held,
+        _tools(setting, progress),
+        parallel=options.parallel or setting.platform.apply.parallel,
+        deep=options.deep,
+        keep_going=options.keep_going,
+        reviewed=options.saved.tenants if options.saved else None,
+        equal_risk=options.equal_risk,
+    )
+
+
+def _in_trash(setting: Setting, name: str) -> Record:
+    record = setting.records([name]).get(name)
+    if record is None or not removal.trashed(record):
+        raise errors.UsageError(f"tenant {name} is not in the trash", advice="`reconcile trash list` shows what is.")
+    return record
+
+
+def _alone(setting: Setting, tenant: Tenant[Any, Any], progress: Progress) -> Outcome:
+    """One tenant, outside a pass."""
+    held = setting.leases()
+    try:
+        [outcome] = _crew(setting, Options(), progress, held).each([tenant])
+        return outcome
+    finally:
+        held.close()
+        with suppress(errors.ReconcileError):
+            outbox.deliver(setting, progress)
+
+
 def _bind(setting: Setting, saved: SavedPlan) -> None:
     if setting.place.platform_id != saved.platform_id and saved.platform_id:
         raise errors.PlanUnusable(
@@ -181,7 +233,8 @@ def _bind(setting: Setting, saved: SavedPlan) -> None:
 
 def _reviewed(setting: Setting, saved: SavedPlan) -> tuple[str, ...]:
     """The tenants of a saved plan that the specs still have."""
-    there = {tenant.name for tenant in setting.tenants(setting.records())}
+    known = setting.records()
+    there = {tenant.name for tenant in setting.tenants(known)} | {name for name in saved.tenants if name in known}
     return tuple(name for name in saved.tenants if name in there)
 
 
@@ -191,6 +244,15 @@ def _gone(saved: SavedPlan, there: Collection[str]) -> list[Outcome]:
         for name, entry in saved.tenants.items()
         if name not in there
     ]
+
+
+def _work(
+    setting: Setting, options: Options, known: Mapping[str, Record]
+) -> tuple[list[Tenant[Any, Any]], list[plans.TenantPlan]]:
+    """The tenants to work on, those that are to go among them; and the plans of those that only are spoken of."""
+    tenants = _chosen(setting, options, known)
+    going, others = removal.leaving(setting, known, options.tenants, allowed=options.allow_deletes)
+    return [*tenants, *going], others
 
 
 def _chosen(setting: Setting, options: Options, known: Mapping[str, Record]) -> list[Tenant[Any, Any]]:
@@ -221,8 +283,8 @@ def _planned(
         return planner.refusal(tenant, error)
     if not planned.changes or not found:
         return planned
-    blockers = (*planned.blockers, *(planner.blocker(error, tenant) for error in found))
-    return replace(planned, action=plans.Action.BLOCKED, blockers=blockers)
+    blockers = dict.fromkeys((*planned.blockers, *(planner.blocker(error, tenant) for error in found)))
+    return replace(planned, action=plans.Action.BLOCKED, blockers=tuple(blockers))
 
 
 def _platform(setting: Setting, central: Connection, refused: object) -> tuple[Change, ...]:
@@ -286,17 +348,6 @@ def _unclaimed(
     if not blockers or not planned.changes:
         return planned
     return replace(planned, action=plans.Action.BLOCKED, blockers=(*planned.blockers, *blockers))
-
-
-def _orphans(setting: Setting, options: Options, known: Mapping[str, Record]) -> list[plans.TenantPlan]:
-    """Tenants on record that the specs no longer have; a spec that can't be read is not an absent one."""
-    wanted = {document.name for document in setting.specs.tenants}
-    chosen = set(options.tenants)
-    return [
-        planner.orphan(record, prune=setting.platform.guards.prune)
-        for name, record in known.items()
-        if name not in wanted and (not chosen or name in chosen)
-    ]
 
 
 def _tools(setting: Setting, progress: Progress) -> recovery.Tools:

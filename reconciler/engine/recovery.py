@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reconciler import errors
-from reconciler.engine import foundation, outbox
+from reconciler.engine import foundation, outbox, purge
 from reconciler.engine.progress import Progress
 from reconciler.model.change import Change
 from reconciler.model.outcome import Leftover
@@ -52,6 +52,8 @@ class Settled:
     transaction: journal.Transaction
     leftovers: tuple[Leftover, ...]
     undone: tuple[str, ...]
+    forward: bool = False
+    """Whether it was finished instead of undone: a purge behind its point of no return."""
 
 
 def settle(
@@ -79,8 +81,10 @@ def settle(
             if time.monotonic() + wait > deadline:
                 left = [
                     Leftover(change.resource, change.name, f"not undone: {error.message}", change.undo)
-                    for change in _changes(_entries(tools, transaction))
+                    for change in _changes(_entries(tools, transaction))[:begun]
                 ]
+                if transaction.state is TransactionState.PURGING:
+                    return Settled(transaction, tuple(left), ())
                 return _close(tools, lease, transaction, reason, tuple(left), ())
             time.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
@@ -93,27 +97,48 @@ def _attempt(tools: Tools, lease: Lease, transaction: journal.Transaction, reaso
     try:
         session.expel()
         session.claim()
+        if transaction.state is TransactionState.PURGING:
+            return _onward(tools, lease, transaction, session, entries)
         if transaction.state is not TransactionState.UNDOING or not any(e.kind == "undoing" for e in entries):
             _write(tools, lease, transaction, "undoing", {"reason": reason}, TransactionState.UNDOING)
         changes = _changes(entries)
         leftovers: dict[str, Leftover] = {}
+        changes = changes[:begun]
         _announce_drops(tools, lease, transaction, session, changes, leftovers)
         undone = []
-        for change in reversed(changes[:begun]):
-            tools.progress.undoing(transaction.tenant, change)
-            if _address(change) in leftovers and change.destroys:
+        for change in reversed(changes):
+            if _address(change) in leftovers or _theirs(change, session):
                 continue
+            tools.progress.undoing(transaction.tenant, change)
             left = _undo(change, session)
             if left is None:
                 undone.append(f"{change.step}: {change.summary}")
             else:
                 leftovers[_address(change)] = left
         for change in changes:
-            if _address(change) not in leftovers and (left := _check(change, session)) is not None:
+            if _address(change) in leftovers or _theirs(change, session):
+                continue
+            if (left := _check(change, session)) is not None:
                 leftovers[_address(change)] = left
         return _close(tools, lease, transaction, reason, tuple(leftovers.values()), tuple(undone))
     finally:
         session.close()
+
+
+def _onward(
+    tools: Tools, lease: Lease, transaction: journal.Transaction, session: Session, entries: list[journal.Entry]
+) -> Settled:
+    """Finish a purge; what can't be destroyed yet is left over, and the next recovery tries again."""
+    if left := purge.forward(_changes(entries), session):
+        return Settled(transaction, tuple(left), ())
+    now = tools.ports.clock.stamp()
+
+    def write(connection: sa.Connection) -> None:
+        number = purge.write_commit(connection, transaction.tenant, transaction.id, lease, now)
+        outbox.write(connection, entries[0].body, transaction, number, "applied", at=now, said={})
+
+    leases.fenced(tools.store, lease, write)
+    return Settled(transaction, (), (), forward=True)
 
 
 def _announce_drops(
@@ -132,9 +157,15 @@ def _announce_drops(
                     names.append([change.resource, change.name])
             except resource.Foreign as foreign:
                 leftovers[_address(change)] = foreign.leftover
+                session.foreign |= {(change.resource, change.name)}
     if names:
         _write(tools, lease, transaction, "dropping", {"names": names}, None)
         session.dropping |= {(kind, name) for kind, name in names}
+
+
+def _theirs(change: Change, session: Session) -> bool:
+    """Whether it changes a thing that turned out to be a foreigner's: then it was not done, or not to this thing."""
+    return any(change.name == name or change.name.startswith(f"{name}/") for _, name in session.foreign)
 
 
 def _undo(change: Change, session: Session) -> Leftover | None:
@@ -219,7 +250,7 @@ def _session(tools: Tools, lease: Lease, transaction: journal.Transaction, entri
         tenant=transaction.tenant,
         transaction=transaction.id,
         token=lease.token,
-        place=Place(**{**place, "deliveries": Path(place["deliveries"])}),
+        place=Place(**{**place, "deliveries": Path(place["deliveries"]), "trash": Path(place["trash"])}),
         servers={data["name"]: Server.from_data(data) for data in begin["servers"]},
         ports=tools.ports,
         fence=lambda: leases.check(tools.store, lease),

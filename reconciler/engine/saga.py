@@ -13,21 +13,24 @@ from typing import Any
 import sqlalchemy as sa
 
 from reconciler import errors
-from reconciler.engine import observe, outbox, planner, recovery
+from reconciler.engine import observe, outbox, planner, purge, recovery, removal
 from reconciler.engine.progress import Progress
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
 from reconciler.model import saved
 from reconciler.model.given import Given
+from reconciler.model.goal import Goal
 from reconciler.model.record import Record
 from reconciler.model.secret import Drawn, Recipe, Secret
-from reconciler.model.states import TransactionState
+from reconciler.model.states import TenantState, TransactionState
 from reconciler.model.tenant import Tenant
 from reconciler.ports import process
+from reconciler.ports.mysql import connection as mysql
 from reconciler.ports.session import Session
 from reconciler.ports.store import journal, leases, records
-from reconciler.resources import delivery
+from reconciler.resources import delivery, visibility
 from reconciler.resources.resource import Resource
+from reconciler.resources.withdrawal import Withdrawal
 
 
 @dataclass(slots=True)
@@ -59,6 +62,11 @@ class Saga:
     def step(self) -> str:
         """The step that is being worked on, for messages."""
         return self._step
+
+    @property
+    def facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the changes that were made wrote down, by kind and name."""
+        return self._facts
 
     def look(self) -> plans.TenantPlan:
         """Observe and plan under the lease, with everything drawn that is missing."""
@@ -93,7 +101,7 @@ class Saga:
         transaction = self._transaction = journal.Transaction(
             id=self.id,
             tenant=tenant.name,
-            action=planned.action.value,
+            action="purge" if tenant.goal is Goal.PURGED else planned.action.value,
             state=TransactionState.OPEN,
             token=self.lease.token,
             actor=process.actor(),
@@ -109,6 +117,7 @@ class Saga:
                 "central_server": place.central_server,
                 "central_database": place.central_database,
                 "deliveries": str(place.deliveries.resolve()),
+                "trash": str(place.trash.resolve()),
             },
             "product": tenant.product,
             "spec": tenant.data,
@@ -133,14 +142,29 @@ class Saga:
             self._step, self._begun = change.step, number
             self.progress.doing(self.tenant.name, number, change)
             started = clock.monotonic()
-            facts = wanted.do(change, session)
+            try:
+                facts = wanted.do(change, session)
+            except errors.StatementFailed as error:
+                if change.destroys and change.before is None and error.errno in mysql.EXISTS:
+                    self._begun = number - 1  # somebody else made it meanwhile: nothing of it is ours to undo
+                raise
             self._timings.append(round(clock.monotonic() - started, 4))
             if facts is not None:
                 self._facts[f"{wanted.kind}/{wanted.name}"] = facts
 
     def prove(self) -> None:
-        """Observe the tenant again, deep: nothing may be left to do. Errors: ``VerificationFailed``."""
-        given, _ = self._have()
+        """Observe the tenant again, deep: nothing may be left to do. Errors: ``VerificationFailed``.
+
+        A purge passes its point of no return here, and what is left of the tenant is destroyed.
+        """
+        given, planned = self._have()
+        if self.tenant.goal is Goal.PURGED:
+            self._go_on()
+            self._step = "destruction"
+            purge.pass_point(self.setting.opened(), self.lease, self.id, self.setting.ports.clock)
+            if kept := purge.forward(planned.changes, self._hands()):
+                raise errors.VerificationFailed("; ".join(f"{entry.name}: {entry.reason}" for entry in kept))
+            return
         self._go_on()
         self._step = "verification"
         self.progress.proving(self.tenant.name)
@@ -160,11 +184,16 @@ class Saga:
             raise ValueError("begin comes first")
         clock = self.setting.ports.clock
         now = clock.stamp()
+        if self.tenant.goal is Goal.PURGED:
+            number = purge.write_commit(connection, self.tenant.name, self.id, self.lease, now)
+            outbox.write(connection, self._first, self._transaction, number, "applied", at=now, said={})
+            leases.give_back(connection, self.lease)
+            return
         body = {"facts": self._facts, "tokens": given.tokens, "seconds": self._timings}
         number = journal.append(connection, self.id, "committed", body, token=self.lease.token, at=now)
         outbox.write(connection, self._first, self._transaction, number, "applied", at=now, said={})
         journal.advance(connection, self.id, TransactionState.COMMITTED, token=self.lease.token, at=now)
-        records.save(connection, replace(self._after(given), updated_at=now))
+        records.save(connection, self._left(replace(self._after(given), updated_at=now)))
         leases.give_back(connection, self.lease)
 
     def committed(self) -> bool:
@@ -176,7 +205,8 @@ class Saga:
         """After the commit: take away what was replaced. What fails here is taken away by the next `recover`."""
         session = self._hands()
         try:
-            if any(change.resource == delivery.Publication.kind for change in (self.plan.changes if self.plan else ())):
+            moved = (delivery.Publication.kind, visibility.Visibility.kind)
+            if any(change.resource in moved for change in (self.plan.changes if self.plan else ())):
                 delivery.tidy(session)
         except errors.FileFailed:
             return
@@ -228,7 +258,7 @@ class Saga:
             server=tenant.server.name,
             database=tenant.database,
             client_host=tenant.server.client_host,
-            state=str(getattr(tenant.spec, "state", "active")),
+            state=TenantState.TRASHED if tenant.goal is Goal.TRASHED else str(getattr(tenant.spec, "state", "active")),
             revision=given.revision,
             transaction=self.id,
             spec=tenant.data,
@@ -236,6 +266,16 @@ class Saga:
             secrets=secrets,
             facts=facts,
         )
+
+    def _left(self, record: Record) -> Record:
+        """The record without what only a tenant in the trash, or one that was taken out against git, has noted."""
+        facts = dict(record.facts)
+        if self.tenant.goal is not Goal.TRASHED:
+            facts.pop(f"{Withdrawal.kind}/{self.tenant.name}", None)
+            facts.pop(removal.HOLD, None)
+        if self.tenant.goal is Goal.RESTORED:
+            facts[removal.HOLD] = {"reason": "it was restored from the trash, and no spec asks for it"}
+        return replace(record, facts=facts)
 
     def _servers(self) -> dict[str, Any]:
         central = self.setting.servers[self.setting.place.central_server]
@@ -253,6 +293,8 @@ class Saga:
             fence=lambda: leases.check(self.setting.opened(), self.lease),
             reveal=reveal,
             sign=self.setting.keys.sign,
+            vault=self.setting.keys.vault,
+            advance=lambda done, total: self.progress.advances(self.tenant.name, done, total),
         )
 
     def _reveal(self, secret: Secret) -> str:

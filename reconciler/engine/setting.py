@@ -71,8 +71,9 @@ class Setting:
         if not self.revision.startswith("specs@"):
             return self.revision
         document = self.specs.named(self.products[tenant.product].tenant_kind.name, tenant.name)
-        canonical = document.canonical() if document else b""
-        return f"specs@sha256:{hashlib.sha256(canonical).hexdigest()}"
+        if document is None:
+            return self.revision
+        return f"specs@sha256:{hashlib.sha256(document.canonical()).hexdigest()}"
 
     def leases(self) -> leases.Leases:
         """New leases of this process; the caller closes them. Errors: as for ``opened``."""
@@ -147,6 +148,7 @@ def load_setting(
             central_server=spec.central.server,
             central_database=spec.central.database,
             deliveries=root / spec.delivery.directory,
+            trash=root / spec.trash.directory,
         ),
         keys=KeyFolder(root / spec.keys.directory, ports),
         store=store,

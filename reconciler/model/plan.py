@@ -49,6 +49,14 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """Something that is not as it was made and that nothing is done about. ``code`` is that of a class of drift."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class TenantPlan:
     """What would be done with one tenant, in order."""
 
@@ -59,6 +67,7 @@ class TenantPlan:
     blockers: tuple[Blocker, ...] = ()
     unknown: tuple[Unknown, ...] = ()
     where: Where | None = None
+    reports: tuple[Report, ...] = ()
     spec: str = ""
     """A digest over the spec and what it stands on; empty where nothing would be changed."""
     observed: Mapping[str, str] = field(default_factory=dict)

@@ -10,13 +10,16 @@ class TransactionState(enum.StrEnum):
 
     OPEN = "open"
     UNDOING = "undoing"
+    PURGING = "purging"
+    """Behind the point of no return of a purge: it only goes forward."""
     COMMITTED = "committed"
     ROLLED_BACK = "rolled-back"
     STUCK = "stuck"
 
 
 MOVES: dict[TransactionState, frozenset[TransactionState]] = {
-    TransactionState.OPEN: frozenset({TransactionState.COMMITTED, TransactionState.UNDOING}),
+    TransactionState.OPEN: frozenset({TransactionState.COMMITTED, TransactionState.UNDOING, TransactionState.PURGING}),
+    TransactionState.PURGING: frozenset({TransactionState.COMMITTED}),
     TransactionState.UNDOING: frozenset(
         {TransactionState.UNDOING, TransactionState.ROLLED_BACK, TransactionState.STUCK}
     ),
@@ -25,16 +28,22 @@ MOVES: dict[TransactionState, frozenset[TransactionState]] = {
     TransactionState.ROLLED_BACK: frozenset(),
 }
 
-UNSETTLED = (TransactionState.OPEN, TransactionState.UNDOING, TransactionState.STUCK)
+UNSETTLED = (
+    TransactionState.OPEN,
+    TransactionState.UNDOING,
+    TransactionState.STUCK,
+    TransactionState.PURGING,
+)
 """What ``recover`` has to look at."""
 
 
 class TenantState(enum.StrEnum):
-    """``tenants.state`` in the central database; the first is ours while the tenant is not ready."""
+    """``tenants.state`` in the central database; the first and the last are ours while the tenant is not ready."""
 
     PROVISIONING = "provisioning"
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    TRASHED = "trashed"
 
 
 def move(now: TransactionState, then: TransactionState) -> TransactionState:

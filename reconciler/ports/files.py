@@ -9,7 +9,7 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -20,6 +20,7 @@ R = TypeVar("R")
 
 _NOREPLACE, _EXCHANGE = 1, 2
 _AT_FDCWD = -100
+_PIECE = 1 << 20  # bytes
 
 
 class Files:
@@ -46,6 +47,27 @@ class Files:
                 os.fsync(descriptor)
 
         self._do("write", path, write)
+
+    def write_all(self, path: Path, chunks: Iterable[bytes]) -> None:
+        """Write a new file from pieces, as ``write`` does; whoever makes the pieces may raise, and part of it stays."""
+
+        def write() -> None:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o600)
+                for chunk in chunks:
+                    file.write(chunk)
+                file.flush()
+                os.fsync(descriptor)
+
+        self._do("write", path, write)
+
+    def chunks(self, path: Path) -> Iterator[bytes]:
+        """A file's bytes in pieces. Errors: also where there is none."""
+        file = self._do("open", path, lambda: path.open("rb"))
+        with file:
+            while piece := file.read(_PIECE):
+                yield piece
 
     def settle(self, folder: Path) -> None:
         """Make what was created, renamed or removed in ``folder`` durable."""

@@ -24,6 +24,13 @@ def revision(root: Path) -> str | None:
     return f"{branch}@sha1:{commit}"
 
 
+def folder_in_checkout(root: Path) -> str:
+    """Where ``root`` stands in its checkout: ``""`` at the top or outside of any, else a path that ends with ``/``."""
+    place = root.resolve()
+    top = next((folder for folder in (place, *place.parents) if (folder / ".git").exists()), place)
+    return "".join(f"{part}/" for part in place.relative_to(top).parts)
+
+
 def would_commit(path: Path) -> bool:
     """Whether ``path`` lies in a git work tree that does not ignore it, so that `git add` would take it."""
     folder = path

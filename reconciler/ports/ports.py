@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconciler.ports.clock import Clock
+from reconciler.ports.dump import Dumper
 from reconciler.ports.files import Files
 from reconciler.ports.http import Http
 from reconciler.ports.mysql.connection import Connection, connect
@@ -20,4 +21,5 @@ class Ports:
     files: Files = field(default_factory=Files)
     clock: Clock = field(default_factory=Clock)
     entropy: Entropy = field(default_factory=Entropy)
+    dumper: Dumper = field(default_factory=Dumper)
     http: Http = field(default_factory=Http)

@@ -13,6 +13,7 @@ import os
 import secrets
 import string
 import uuid
+from collections.abc import Iterable, Iterator
 
 import argon2
 from cryptography.exceptions import InvalidTag
@@ -28,6 +29,9 @@ _PASSWORD_LENGTH = 40
 _READABLE = "".join(sorted(set(_ALPHABET) - set("Il1O0o5S")))
 _ONE_TIME_LENGTH = 20
 _NONCE = 12
+_TAG = 16
+_CHUNK = 1 << 20  # bytes
+_SEALED = b"reconciler/sealed/v1\n"
 
 
 class Entropy:
@@ -59,7 +63,7 @@ class Entropy:
 
 
 class Vault:
-    """Seals and opens secrets under one 32-byte key."""
+    """Seals and opens secrets, and streams of any length, under one 32-byte key."""
 
     def __init__(self, key: bytes, entropy: Entropy) -> None:
         self._cipher = AESGCM(key)
@@ -79,6 +83,50 @@ class Vault:
                 f"the secret {secret.name} of tenant {tenant} was not sealed with the key in the keys' directory",
                 advice="Put back the sealing key that belongs to this store.",
             ) from error
+
+    def sealed(self, stream: Iterable[bytes]) -> Iterator[bytes]:
+        """A stream, encrypted piece by piece: each piece knows its number and whether it is the last, so that a file
+        that was cut off, or whose pieces were exchanged, does not open.
+        """
+        yield _SEALED
+        number, kept = 0, b""
+        for piece in stream:
+            kept += piece
+            while len(kept) > _CHUNK:
+                yield self._chunk(kept[:_CHUNK], number, last=False)
+                number, kept = number + 1, kept[_CHUNK:]
+        yield self._chunk(kept, number, last=True)
+
+    def opened(self, stream: Iterable[bytes]) -> Iterator[bytes]:
+        """What was sealed, in clear. Errors: ``PlatformMisconfigured`` if it was sealed under another key, or is not as
+        it was written.
+        """
+        number, kept, size = 0, b"", _NONCE + _CHUNK + _TAG
+        begun = False
+        try:
+            for piece in stream:
+                kept += piece
+                if not begun and len(kept) >= len(_SEALED):
+                    if not kept.startswith(_SEALED):
+                        raise ValueError("it has another beginning")
+                    begun, kept = True, kept[len(_SEALED) :]
+                while begun and len(kept) > size:
+                    yield self._cipher.decrypt(kept[:_NONCE], kept[_NONCE:size], _sealed_chunk(number, last=False))
+                    number, kept = number + 1, kept[size:]
+            yield self._cipher.decrypt(kept[:_NONCE], kept[_NONCE:], _sealed_chunk(number, last=True))
+        except (InvalidTag, ValueError) as error:
+            raise errors.PlatformMisconfigured(
+                "the file was not sealed with the key in the keys' directory, or is not whole",
+                advice="Put back the sealing key that belongs to this store, and look at the file's checksum.",
+            ) from error
+
+    def _chunk(self, clear: bytes, number: int, *, last: bool) -> bytes:
+        nonce = self._entropy.token(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, clear, _sealed_chunk(number, last=last))
+
+
+def _sealed_chunk(number: int, *, last: bool) -> bytes:
+    return f"reconciler/sealed/{number}/{'last' if last else 'more'}".encode()
 
 
 def native_hash(password: str) -> str:

@@ -6,7 +6,7 @@ a successor that has expelled the holders of those names knows that no statement
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,20 +19,26 @@ from reconciler.ports.mysql import locks
 from reconciler.ports.mysql import names as quoting
 from reconciler.ports.mysql.connection import Connection
 from reconciler.ports.ports import Ports
+from reconciler.ports.secrets import Vault
 
-ADMIN, CENTRAL, OWNER, LOGIN = "admin", "central", "owner", "login"
-ROLES = (ADMIN, CENTRAL, OWNER, LOGIN)
+ADMIN, CENTRAL, OWNER, LOGIN, PROGRAMMER = "admin", "central", "owner", "login", "programmer"
+ROLES = (ADMIN, CENTRAL, OWNER, LOGIN, PROGRAMMER)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a platform's shared things are: its mark, the central database, the delivery folder."""
+    """Where a platform's shared things are: its mark, the central database, the deliveries, the trash."""
 
     platform: str
     platform_id: str
     central_server: str
     central_database: str
     deliveries: Path
+    trash: Path
+
+
+def _unheard(_done: int, _total: int) -> None:
+    """Nobody is told."""
 
 
 @dataclass(slots=True)
@@ -41,7 +47,9 @@ class Session:
 
     ``fence`` raises ``LeaseLost`` when the transaction's number is no longer the tenant's. ``reveal`` gives a secret's
     value. ``sign`` turns a license's terms into a signed file. ``dropping`` are the names whose destruction is
-    journaled already, so that they are ours without a mark.
+    journaled already, so that they are ours without a mark; ``foreign`` are names that an undo found to be somebody
+    else's. ``proven`` says that the tenant's credential logged in.
+    ``advance`` is told how far something long has come: so much of so much.
     """
 
     tenant: str
@@ -54,6 +62,10 @@ class Session:
     reveal: Callable[[Secret], str]
     sign: Callable[[Mapping[str, object]], bytes]
     dropping: frozenset[tuple[str, str]] = frozenset()
+    foreign: frozenset[tuple[str, str]] = frozenset()
+    vault: Vault | None = None
+    proven: bool = False
+    advance: Callable[[int, int], None] = _unheard
     _open: dict[tuple[str, str], Connection] = field(default_factory=dict)
 
     def admin(self, server: str) -> Connection:
@@ -81,6 +93,15 @@ class Session:
         finally:
             connection.close()
 
+    def programmer(self, server: str, database: str) -> Connection:
+        """The provisioning account in the tenant's database, on a connection as a script's: for what a server with a
+        binary log lets no other account make.
+        """
+        key = (PROGRAMMER, server)
+        if key not in self._open:
+            self._open[key] = self._connect(PROGRAMMER, server, database=database, plain=True)
+        return self._open[key]
+
     @contextmanager
     def login(self, server: str, user: str, secret: Secret) -> Iterator[Connection]:
         """A connection as the product's application would make it. Errors: ``ServerUnreachable`` if refused."""
@@ -89,6 +110,18 @@ class Session:
             yield connection
         finally:
             connection.close()
+
+    def sealed(self, stream: Iterable[bytes]) -> Iterator[bytes]:
+        """A stream, sealed under the platform's key."""
+        if self.vault is None:
+            raise ValueError("this transaction seals nothing")
+        return self.vault.sealed(stream)
+
+    def unsealed(self, stream: Iterable[bytes]) -> Iterator[bytes]:
+        """A sealed stream, in clear."""
+        if self.vault is None:
+            raise ValueError("this transaction opens nothing")
+        return self.vault.opened(stream)
 
     def expel(self) -> None:
         """End whatever still runs under this tenant's lock names, on every server of the transaction."""

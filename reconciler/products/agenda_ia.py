@@ -20,7 +20,7 @@ from reconciler.model.step import Step
 from reconciler.model.tenant import Tenant
 from reconciler.products import checks, seeds
 from reconciler.products.product import Flow, Product
-from reconciler.resources import contents, scripts
+from reconciler.resources import contents
 from reconciler.resources.access import Access
 from reconciler.resources.account import Account
 from reconciler.resources.activation import Activation
@@ -33,6 +33,8 @@ from reconciler.resources.grants import ALL, Grants
 from reconciler.resources.login import Login
 from reconciler.resources.schema import Schema
 from reconciler.resources.seed_rows import SeedRows
+from reconciler.resources.visibility import Visibility
+from reconciler.resources.withdrawal import Withdrawal
 from reconciler.spec import kind, metadata, validate
 from reconciler.spec.kind import option
 from reconciler.spec.nearest import did_you_mean
@@ -72,6 +74,7 @@ class AgendaProductSpec:
         default="specs/products/agenda-ia/schema",
         min_length=1,
     )
+    import_: checks.Import | None = option(doc="How the SQL files are taken in.", default=None)
     seeds: str = option(
         doc="A folder of rows that are inserted where they are absent.",
         default="specs/products/agenda-ia/seeds",
@@ -190,7 +193,7 @@ class AgendaIa(Product):
         own_secret = given.secret("db.own", Recipe.DATABASE_PASSWORD)
         app_secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
         admin_secret = given.secret("admin.password", Recipe.ONE_TIME_PASSWORD)
-        source = scripts.load(tenant.root, catalogue.schema)
+        source = checks.scripts_of(tenant.root, catalogue)
         active = spec.state == "active"
         recorded, fresh = not given.new, given.new
         where = (server, database)
@@ -259,14 +262,8 @@ class AgendaIa(Product):
         )
         yield Step("values", self._central(tenant, given, "webhook_endpoints", "webhook", hooks))
 
-        reason = "the tenant is to be active" if active else "the tenant is suspended"
-        yield Step(
-            "activation", Events(*where, own, host, own_secret, tuple(schema.get("awake", source.awake)), active)
-        )
-        if not active:
-            yield Step("activation", Grants(server, own, host, database, frozenset(), "nothing of it may run"))
-        yield Step("activation", Access(server, app, host, active, reason))
-        yield Step("activation", Login(server, app, host, app_secret, database, active))
+        yield from self._opening(tenant, given, active, "the tenant is to be active" if active else "it is suspended")
+        yield Step("activation", Visibility(tenant.name, hidden=False))
         yield Step("activation", Publication(delivery))
         yield Step(
             "activation",
@@ -278,6 +275,39 @@ class AgendaIa(Product):
                 tuple(hook.name for hook in spec.webhooks),
             ),
         )
+
+    def removal(self, tenant: Tenant[AgendaTenantSpec, AgendaProductSpec], given: Given) -> Flow:
+        """Nobody logs in, nothing runs; then the delivery and all central rows are out of sight."""
+        yield from self._opening(tenant, given, False, "the tenant goes to the trash")
+        yield Step("trash", Visibility(tenant.name, hidden=True))
+        yield Step("trash", Withdrawal(tenant.name))
+
+    def restoration(self, tenant: Tenant[AgendaTenantSpec, AgendaProductSpec], given: Given) -> Flow:
+        """The other way round."""
+        server, database, active = tenant.server, tenant.database, tenant.spec.state == "active"
+        own = names.owner(database)
+        if active:
+            all_, owns = frozenset({ALL}), "it owns the schema"
+            yield Step("restoration", Grants(server, own, server.client_host, database, all_, owns))
+        yield from self._opening(tenant, given, active, "the tenant leaves the trash")
+        yield Step("restoration", Visibility(tenant.name, hidden=False))
+        yield Step("restoration", Withdrawal(tenant.name, given.fact(Withdrawal.kind, tenant.name)["rows"]))
+
+    def _opening(
+        self, tenant: Tenant[AgendaTenantSpec, AgendaProductSpec], given: Given, active: bool, reason: str
+    ) -> Flow:
+        """The application can log in and events run, or neither."""
+        server, database = tenant.server, tenant.database
+        host, own, app = server.client_host, names.owner(database), names.application(database)
+        own_secret = given.secret("db.own", Recipe.DATABASE_PASSWORD)
+        app_secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
+        source = checks.scripts_of(tenant.root, tenant.catalogue)
+        awake = tuple(given.fact(Schema.kind, f"{server.name}/{database}").get("awake", source.awake))
+        yield Step("activation", Events(server, database, own, host, own_secret, awake, active))
+        if not active:
+            yield Step("activation", Grants(server, own, host, database, frozenset(), "nothing of it may run"))
+        yield Step("activation", Access(server, app, host, active, reason))
+        yield Step("activation", Login(server, app, host, app_secret, database, active))
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """An active tenant with a webhook, and a suspended one without."""

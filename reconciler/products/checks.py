@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler import errors
@@ -12,7 +14,7 @@ from reconciler.model.secret import Secret
 from reconciler.model.server import Server
 from reconciler.resources import scripts
 from reconciler.spec.document import Document
-from reconciler.spec.kind import Kind
+from reconciler.spec.kind import Kind, option
 from reconciler.spec.marks import Path
 from reconciler.spec.nearest import did_you_mean
 from reconciler.spec.tree import Tree
@@ -24,6 +26,25 @@ ONE_LINE: Final = r"^[^\x00-\x1f\x7f]*$"
 PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE")
 PRIVILEGE: Final = "^[A-Z]+( [A-Z]+)*$"
 _ALLOWED: Final = frozenset({*PRIVILEGES, "CREATE TEMPORARY TABLES", "LOCK TABLES", "SHOW VIEW"})
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """How a product's SQL files are taken in."""
+
+    map_database: str | None = option(
+        doc="The database that the files were made of: what makes or chooses it is left out, and its name taken away.",
+        default=None,
+        min_length=1,
+        max_length=64,
+        examples=["sakila"],
+    )
+
+
+def scripts_of(root: pathlib.Path, catalogue: Any) -> scripts.Scripts:
+    """A product's SQL files; its catalogue has ``schema``, and perhaps ``import_``. Errors: as for ``scripts.load``."""
+    wanted: Import | None = getattr(catalogue, "import_", None)
+    return scripts.load(root, catalogue.schema, (wanted and wanted.map_database) or "")
 
 
 def json_text(value: Any) -> str:
@@ -110,7 +131,7 @@ def prefix(catalogue: Document) -> Iterator[errors.Fault]:
 def scripts_allowed(tree: Tree, catalogue: Document) -> Iterator[errors.Fault]:
     """Everything that the product's SQL files hold and a tenant's script may not do."""
     try:
-        yield from scripts.load(tree.root, catalogue.spec.schema).refusals
+        yield from scripts_of(tree.root, catalogue.spec).refusals
     except errors.PlatformMisconfigured as error:
         yield catalogue.fault(("spec", "schema"), error.message, rule="no-schema")
 

@@ -21,7 +21,7 @@ from reconciler.model.step import Step
 from reconciler.model.tenant import Tenant
 from reconciler.products import checks
 from reconciler.products.product import Flow, Product
-from reconciler.resources import contents, scripts
+from reconciler.resources import contents
 from reconciler.resources.access import Access
 from reconciler.resources.account import Account
 from reconciler.resources.activation import Activation
@@ -33,6 +33,8 @@ from reconciler.resources.grants import ALL, Grants
 from reconciler.resources.license import License as LicenseIssue
 from reconciler.resources.login import Login
 from reconciler.resources.schema import Schema
+from reconciler.resources.visibility import Visibility
+from reconciler.resources.withdrawal import Withdrawal
 from reconciler.spec import kind, metadata
 from reconciler.spec.document import Document
 from reconciler.spec.kind import option
@@ -73,6 +75,7 @@ class PosProductSpec:
         default="specs/products/pos-tree-codes/schema",
         min_length=1,
     )
+    import_: checks.Import | None = option(doc="How the SQL files are taken in.", default=None)
     editions: tuple[Edition, ...] = option(doc="The catalogue.", min_items=1)
     privileges: tuple[str, ...] = option(
         doc="What the application's account may do in its database.",
@@ -240,7 +243,9 @@ class PosTreeCodes(Product):
         yield Step("values", self._central(tenant, given, "tenants", "tenant", (_index(tenant),)))
 
         if spec.cloud_sync:
-            yield from self._opening(tenant, given, active=active)
+            reason = "the tenant is to be active" if active else "the tenant is suspended"
+            yield from self._opening(tenant, given, active, reason)
+        yield Step("activation", Visibility(tenant.name, hidden=False))
         yield Step("activation", Publication(delivery))
         yield Step("activation", Activation(tenant.name, spec.state, given.revision, TenantState.PROVISIONING))
 
@@ -249,7 +254,7 @@ class PosTreeCodes(Product):
         host, own, app = server.client_host, names.owner(database), names.application(database)
         own_secret = given.secret("db.own", Recipe.DATABASE_PASSWORD)
         app_secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
-        source = scripts.load(tenant.root, tenant.catalogue.schema)
+        source = checks.scripts_of(tenant.root, tenant.catalogue)
         recorded, schema = _has_database(given, tenant), given.fact(Schema.kind, f"{server.name}/{database}")
         active = tenant.spec.state == "active"
 
@@ -265,19 +270,37 @@ class PosTreeCodes(Product):
 
         yield Step("schema", Schema(server, database, own, host, own_secret, source, schema))
 
-    def _opening(self, tenant: Tenant[PosTenantSpec, PosProductSpec], given: Given, *, active: bool) -> Flow:
+    def _opening(self, tenant: Tenant[PosTenantSpec, PosProductSpec], given: Given, active: bool, reason: str) -> Flow:
+        """The application can log in and events run, or neither."""
         server, database = tenant.server, tenant.database
         host, own, app = server.client_host, names.owner(database), names.application(database)
         own_secret = given.secret("db.own", Recipe.DATABASE_PASSWORD)
         app_secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
-        source = scripts.load(tenant.root, tenant.catalogue.schema)
+        source = checks.scripts_of(tenant.root, tenant.catalogue)
         awake = given.fact(Schema.kind, f"{server.name}/{database}").get("awake", source.awake)
-        reason = "the tenant is to be active" if active else "the tenant is suspended"
         yield Step("activation", Events(server, database, own, host, own_secret, tuple(awake), active))
         if not active:
             yield Step("activation", Grants(server, own, host, database, frozenset(), "nothing of it may run"))
         yield Step("activation", Access(server, app, host, active, reason))
         yield Step("activation", Login(server, app, host, app_secret, database, active))
+
+    def removal(self, tenant: Tenant[PosTenantSpec, PosProductSpec], given: Given) -> Flow:
+        """Nobody logs in, nothing runs; then the license's delivery and all central rows are out of sight."""
+        if tenant.spec.cloud_sync:
+            yield from self._opening(tenant, given, False, "the tenant goes to the trash")
+        yield Step("trash", Visibility(tenant.name, hidden=True))
+        yield Step("trash", Withdrawal(tenant.name))
+
+    def restoration(self, tenant: Tenant[PosTenantSpec, PosProductSpec], given: Given) -> Flow:
+        """The other way round."""
+        server, database, active = tenant.server, tenant.database, tenant.spec.state == "active"
+        if tenant.spec.cloud_sync:
+            if active:
+                own, owns = names.owner(database), "it owns the schema"
+                yield Step("restoration", Grants(server, own, server.client_host, database, frozenset({ALL}), owns))
+            yield from self._opening(tenant, given, active, "the tenant leaves the trash")
+        yield Step("restoration", Visibility(tenant.name, hidden=False))
+        yield Step("restoration", Withdrawal(tenant.name, given.fact(Withdrawal.kind, tenant.name)["rows"]))
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """With a database and devices, without either, and a suspended one."""

@@ -53,6 +53,14 @@ class Product(ABC):
         """Everything that a ready tenant has, in the order in which it is made."""
 
     @abstractmethod
+    def removal(self, tenant: Tenant[Any, Any], given: Given) -> Flow:
+        """What a tenant in the trash is: shut, asleep, withdrawn and hidden, with all that it has kept."""
+
+    @abstractmethod
+    def restoration(self, tenant: Tenant[Any, Any], given: Given) -> Flow:
+        """What takes a tenant out of the trash exactly as it was; its spec is the one that it was trashed with."""
+
+    @abstractmethod
     def samples(self) -> Iterator[dict[str, Any]]:
         """Valid specs of tenants that between them take every branch of the flow, for tests and documentation."""
 

@@ -48,6 +48,7 @@ def tenant(found: plans.TenantPlan) -> dict[str, Any]:
         "where": place(found.where),
         "changes": [change(entry) for entry in found.changes],
         "unknown": [{"what": entry.what, "privilege": entry.privilege} for entry in found.unknown],
+        "reports": [{"code": entry.code, "message": entry.message} for entry in found.reports],
         "blockers": [
             {
                 "code": entry.code,

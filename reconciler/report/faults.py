@@ -37,7 +37,12 @@ def one(fault: errors.Fault) -> str:
 
 def printable(text: str) -> str:
     """The text without anything that would move a terminal's cursor or turn the direction of writing."""
-    return "".join(_shown(char) for char in text)
+    return text if text.isprintable() else "".join(_shown(char) for char in text)
+
+
+def one_line(text: str) -> str:
+    """The text as one line, printable: ends of lines of any kind, tabs and runs of spaces become one space."""
+    return printable(" ".join(text.split()))
 
 
 def _caret(quoted: str, column: int) -> tuple[str, str]:
@@ -75,8 +80,9 @@ def _cut(shown: str, left: int) -> tuple[str, int]:
 
 
 def _shown(char: str) -> str:
-    # Cc: controls; Cf: joiners and marks that turn the direction; Cs: halves that no output can encode.
-    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in ("Cc", "Cf", "Cs") else char
+    # Cc: controls; Cf: joiners and marks that turn the direction; Cs: halves that no output can encode; Zl, Zp: ends of
+    # lines.
+    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char
 
 
 def width(text: str) -> int:

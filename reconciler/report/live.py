@@ -6,8 +6,9 @@ This loads rich; whoever writes into a pipe uses ``report.progress``.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TextIO
 
 from rich import progress_bar, spinner, table
@@ -20,6 +21,8 @@ from reconciler.report.styled import Style, line, styled
 
 _MOST_SHOWN = 20
 _A_SECOND = 8
+_LONG_SECONDS = 0.5
+_SHARE = " … "
 
 
 def _whatever_the_screen_does() -> suppress:
@@ -32,6 +35,7 @@ class _Row:
     done: int = 0
     what: str = ""
     undoing: bool = False
+    since: float = field(default_factory=lambda: time.monotonic())
 
 
 class View(progress.Told):
@@ -55,6 +59,14 @@ class View(progress.Told):
         """The change with this number is about to be made."""
         row = self._rows.get(tenant) or _Row(number)
         self._set(tenant, _Row(row.total, number - 1, f"{change.step}: {change.summary}"))
+
+    def advances(self, tenant: str, done: int, total: int) -> None:
+        """So much of the change is done."""
+        row = self._rows.get(tenant)
+        now = time.monotonic()
+        if row is not None and now - row.since >= _LONG_SECONDS:
+            words = row.what.partition(_SHARE)[0]
+            self._set(tenant, replace(row, what=f"{words}{_SHARE}{progress.share(done, total)}", since=now))
 
     def proving(self, tenant: str) -> None:
         """The tenant is observed again."""

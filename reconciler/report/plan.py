@@ -50,7 +50,7 @@ def lines(plan: plans.Plan) -> Iterator[Line]:
             yield from changed(change, indent=2, undo=False)
         yield EMPTY
     for tenant in plan.tenants:
-        if tenant.changes or tenant.blockers or tenant.unknown:
+        if tenant.changes or tenant.blockers or tenant.unknown or tenant.reports:
             yield from of_tenant(tenant)
             yield EMPTY
     orphans = [tenant.tenant for tenant in plan.tenants if tenant.action is plans.Action.ORPHANED]
@@ -61,7 +61,7 @@ def lines(plan: plans.Plan) -> Iterator[Line]:
 
 
 def of_tenant(tenant: plans.TenantPlan) -> Iterator[Line]:
-    """One tenant: headline, what blocks it, what would change, what could not be seen."""
+    """One tenant: headline, what blocks it, what would change, what is left as it is, what could not be seen."""
     where = errors.Where(tenant.where.file, tenant.where.line) if tenant.where else ""
     place = styled(f"  ({where})", Style.FAINT) if where else ""
     yield line(
@@ -78,6 +78,8 @@ def of_tenant(tenant: plans.TenantPlan) -> Iterator[Line]:
         yield line(styled(step, Style.HEADING), indent=2)
         for change in changes:
             yield from changed(change, indent=4)
+    for report in tenant.reports:
+        yield line(sign("unchanged"), " ", styled(report.code, Style.UNKNOWN), f": {report.message}", indent=2)
     for unknown in tenant.unknown:
         yield line(
             sign("verify"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TextIO
 
 from reconciler.engine import progress
@@ -18,6 +19,14 @@ def undelivered(receiver: str, reason: str) -> styled.Line:
         f"the notification to {receiver} was not delivered ({reason}); it waits in the outbox, see "
         "`reconcile outbox list`",
     )
+
+
+_EVERY_SECONDS = 5.0
+
+
+def share(done: int, total: int) -> str:
+    """How much is done, in hundredths."""
+    return f"{100 * done // max(total, 1)} %"
 
 
 class Told(progress.Progress):
@@ -37,6 +46,7 @@ class Lines(Told):
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._totals: dict[str, int] = {}
+        self._said: dict[str, float] = {}
         self._guard = threading.Lock()
 
     def begins(self, tenant: str, changes: int) -> None:
@@ -46,7 +56,15 @@ class Lines(Told):
 
     def doing(self, tenant: str, number: int, change: Change) -> None:
         """The change with this number is about to be made."""
+        self._said[tenant] = time.monotonic()
         self._say(tenant, f"[{number}/{self._totals.get(tenant, number)}] {change.step}: {change.summary}")
+
+    def advances(self, tenant: str, done: int, total: int) -> None:
+        """Something takes long: a line every few seconds."""
+        now = time.monotonic()
+        if done < total and now - self._said.get(tenant, now) >= _EVERY_SECONDS:
+            self._say(tenant, f"{share(done, total)} done")
+            self._said[tenant] = now
 
     def proving(self, tenant: str) -> None:
         """The tenant is observed again."""

@@ -19,6 +19,7 @@ OUTCOMES: Final[dict[TransactionState, tuple[str, Style]]] = {
     TransactionState.STUCK: ("stuck", Style.BAD),
     TransactionState.OPEN: ("open", Style.UPDATE),
     TransactionState.UNDOING: ("undoing", Style.UPDATE),
+    TransactionState.PURGING: ("purging", Style.UPDATE),
 }
 _TROUBLE: Final = {"Stalled", "Drifted"}
 

@@ -15,6 +15,7 @@ _SAID: Final[Mapping[str, str]] = {
     "begin": "everything that was to be done was written down",
     "undoing": "undoing began",
     "dropping": "what would be dropped was written down, after its marks were checked",
+    "purging": "the point of no return: from here it was destroyed",
     "committed": "committed",
     "rolled-back": "rolled back in full",
     "stuck": "rolled back, but not in full",

@@ -1,5 +1,7 @@
 """A tenant's account: that it exists, and with which password. It is born locked.
 
+An account of the same name for another host, or one without a name, would take its place for connections from there.
+
 Accounts are made with a hash that is computed here, because IDENTIFIED BY stands in clear in a general log. The hash
 is drawn from the generator with the password, so it also is the mark that tells later whose account it is.
 """
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from reconciler import errors
+from reconciler.model import drift, plan
 from reconciler.model.change import Change, State
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
@@ -45,13 +48,20 @@ class Account(resource.Resource):
         return address(self.server.name, self.user, self.host)
 
     def observe(self, sight: Sight) -> State:
-        """Its ways to log in; None if there is no such account. Namesakes at other hosts are listed."""
+        """Its ways to log in and its limits, if there is such an account; those that would take its place."""
         accounts = sight.census(self.server).accounts
-        namesakes = sorted(host for user, host in accounts if user == self.user and host != self.host)
+        others = {
+            "namesakes": sorted(
+                host
+                for user, host in accounts
+                if user == self.user and host != self.host and f"{user}@{host}" not in self.server.trusted
+            ),
+            "anonymous": sorted(host for user, host in accounts if not user),
+        }
         found = accounts.get((self.user, self.host))
         if found is None:
-            return {"there": False, "namesakes": namesakes}
-        return {"there": True, "auth": _listed(found.auth), "namesakes": namesakes}
+            return {"there": False, **others}
+        return {"there": True, "auth": listed(found.auth), "limits": dict(found.limits), **others}
 
     def diff(self, seen: State) -> Iterator[Change]:
         """Create it, or give it back its password."""
@@ -61,11 +71,15 @@ class Account(resource.Resource):
             raise errors.ForeignObject(
                 f"the account {self.user}@{self.host} exists on {self.server.name}, and this platform did not make it"
             )
-        if seen["namesakes"] and not self.recorded:
+        if seen["namesakes"]:
+            accounts = [names.account(self.user, host) for host in seen["namesakes"]]
             raise errors.ForeignObject(
-                f"an account {self.user} exists on {self.server.name} at the host {', '.join(seen['namesakes'])}, "
-                "and this platform did not make it"
+                f"an account {self.user} exists on {self.server.name} for the host {', '.join(seen['namesakes'])}, "
+                f"and this platform makes it for {self.host} only",
+                advice="As an administrator run: " + " ".join(f"DROP USER {account};" for account in accounts),
             )
+        if seen["anonymous"]:
+            raise anonymous(self.server.name, seen["anonymous"][0])
         if not seen["there"]:
             yield Change(
                 step="",
@@ -93,6 +107,15 @@ class Account(resource.Resource):
                 details=(("password", "changed on the server", "as delivered"),),
             )
 
+    def remarks(self, seen: State) -> Iterator[plan.Report | plan.Unknown]:
+        """Limits that somebody gave the account."""
+        if limits := (seen or {}).get("limits"):
+            said = ", ".join(f"{name} {value}" for name, value in sorted(limits.items()))
+            yield plan.Report(
+                drift.ACCOUNT_OPTIONS.code,
+                f"the account {self.user}@{self.host} on {self.server.name} got what it was not made with: {said}",
+            )
+
     def do(self, change: Change, session: Session) -> resource.Facts:
         """Create the account, or set its hash."""
         admin, account = session.admin(self.server.name), names.account(self.user, self.host)
@@ -111,7 +134,7 @@ class Account(resource.Resource):
         found = census.Census(admin, [], [user]).accounts.get((user, host))
         if found is None:
             return False
-        if _listed(found.auth) == (change.after or {})["auth"] or (cls.kind, change.name) in session.dropping:
+        if listed(found.auth) == (change.after or {})["auth"] or (cls.kind, change.name) in session.dropping:
             return True
         raise resource.Foreign(
             change,
@@ -131,7 +154,7 @@ class Account(resource.Resource):
                 admin.run(f"DROP USER IF EXISTS {account}")
             return
         found = census.Census(admin, [], [user]).accounts.get((user, host))
-        auth = _listed(found.auth) if found else None
+        auth = listed(found.auth) if found else None
         if auth == (change.after or {})["auth"]:
             admin.run(f"ALTER USER {account} {_identified(change.before['auth'])}")
         elif auth != change.before["auth"]:
@@ -144,7 +167,7 @@ class Account(resource.Resource):
         found = census.Census(session.admin(server), [], [user]).accounts.get((user, host))
         if change.before is None or found is None:
             return change.before is None and found is None
-        return bool(_listed(found.auth) == change.before["auth"])
+        return bool(listed(found.auth) == change.before["auth"])
 
 
 def address(server: str, user: str, host: str) -> str:
@@ -159,8 +182,20 @@ def split(name: str) -> tuple[str, str, str]:
     return server, user, host
 
 
+def anonymous(server: str, host: str) -> errors.Refused:
+    """What is said of an anonymous account at ``host``."""
+    account = names.account("", host)
+    return errors.Refused(
+        f"server {server} has the anonymous account {account}, which takes the place of tenants' accounts for "
+        "connections from there",
+        advice=f"As an administrator run: DROP USER {account};",
+    )
+
+
 def shut(session: Session, server: str, user: str, host: str) -> None:
-    """Lock an account that a cut-off login may have left open; one that is gone is fine."""
+    """Lock an account that a cut-off login may have left open; one that is gone, or somebody else's, is left alone."""
+    if (Account.kind, address(server, user, host)) in session.foreign:
+        return
     admin = session.admin(server)
     found = census.Census(admin, [], [user]).accounts.get((user, host))
     if found is not None and not found.locked:
@@ -181,7 +216,8 @@ def end_sessions(admin: Connection, user: str) -> None:
     raise errors.StepFailed(f"{len(threads)} sessions of account {user} on {admin.server.name} could not be ended")
 
 
-def _listed(auth: frozenset[tuple[str, str]]) -> list[list[str]]:
+def listed(auth: frozenset[tuple[str, str]]) -> list[list[str]]:
+    """An account's ways to log in, as plain data."""
     return sorted([plugin, text] for plugin, text in auth)
 
 

@@ -36,11 +36,7 @@ class Activation(resource.Resource):
 
     def observe(self, sight: Sight) -> State:
         """By table and natural key, the state of each row that there is, and the revision."""
-        rows: dict[str, dict[str, Any]] = {}
-        for table, column in _STATE.items():
-            for row in sight.central.rows(table, self.tenant):
-                rows[_key(table, row)] = _part(table, row, column)
-        return {"rows": rows, "transaction": sight.transaction}
+        return {"rows": states(sight, self.tenant), "transaction": sight.transaction}
 
     def own(self, seen: State) -> State:
         """The rows alone."""
@@ -61,7 +57,7 @@ class Activation(resource.Resource):
 
         def attempt() -> None:
             for key in self._keys():
-                _set(session, key, {"state": self.state, "revision": self.revision}, session.transaction)
+                put(session, key, {"state": self.state, "revision": self.revision}, session.transaction)
 
         session.central().atomically(attempt)
         return None
@@ -71,13 +67,13 @@ class Activation(resource.Resource):
         """Set every row that this transaction was the last to write as it was; rows that are gone stay gone."""
 
         def attempt() -> None:
-            for key, row in (change.before or {})["rows"].items():
+            for key, row in _stood(change, session).items():
                 now = _marked(session, key)
                 if now is None or now == row["transaction_id"]:
                     continue
                 if now != session.transaction:
                     raise resource.Foreign(change, f"the central row {key} was changed by somebody else meanwhile")
-                _set(session, key, row, row["transaction_id"])
+                put(session, key, row, row["transaction_id"])
 
         session.central().atomically(attempt)
 
@@ -88,7 +84,7 @@ class Activation(resource.Resource):
         def attempt() -> bool:
             return all(
                 _marked(session, key) in (None, row["transaction_id"])
-                for key, row in (change.before or {})["rows"].items()
+                for key, row in _stood(change, session).items()
             )
 
         return session.central().atomically(attempt)
@@ -123,6 +119,31 @@ class Activation(resource.Resource):
         )
 
 
+def _stood(change: Change, session: Session) -> dict[str, Any]:
+    """The rows that stood there before this transaction; those that it added are taken away by who added them."""
+    rows = (change.before or {})["rows"].items()
+    return {key: row for key, row in rows if row["transaction_id"] != session.transaction}
+
+
+def states(sight: Sight, tenant: str) -> dict[str, dict[str, Any]]:
+    """By table and natural key, what a tenant's central rows say of state, revision and mark."""
+    return {
+        _key(table, row): _part(table, row, column)
+        for table, column in _STATE.items()
+        for row in sight.central.rows(table, tenant)
+    }
+
+
+def stands(session: Session, key: str) -> dict[str, Any] | None:
+    """What one row says now, locked until the end of the server's transaction; None if it is gone."""
+    table, where, values = _where(key)
+    columns = [_STATE[table], *(["revision"] if table == "tenants" else []), "transaction_id"]
+    target = names.qualified(session.place.central_database, table)
+    listed = ", ".join(map(names.identifier, columns))
+    found = session.central().rows(f"SELECT {listed} FROM {target} WHERE {where} FOR UPDATE", values)
+    return _part(table, dict(zip(columns, found[0], strict=True)), _STATE[table]) if found else None
+
+
 def _key(table: str, row: Mapping[str, Any]) -> str:
     return "/".join([table, *(str(row[column]) for column in view.KEYS[table])])
 
@@ -143,7 +164,8 @@ def _marked(session: Session, key: str) -> str | None:
     return None if found is None else str(found)
 
 
-def _set(session: Session, key: str, row: Mapping[str, Any], transaction: str) -> None:
+def put(session: Session, key: str, row: Mapping[str, Any], transaction: str) -> None:
+    """Write one row's state and mark, and the index's revision."""
     table, where, values = _where(key)
     assigned: dict[str, Any] = {_STATE[table]: row["state"], "transaction_id": transaction}
     if table == "tenants":

@@ -58,6 +58,7 @@ class AdminUser(resource.Resource):
             f"SELECT {', '.join(map(names.identifier, columns))} FROM {names.qualified(self.database, self.table)} "
             f"WHERE {' AND '.join(f'{names.identifier(column)} = %s' for column in self.key)}",
             tuple(self.key.values()),
+            database=self.database,
         )
         return {"row": dict(zip(columns, map(rows.plain, found[0]), strict=True))} if found else None
 

@@ -46,8 +46,10 @@ class CentralRows(resource.Resource):
     def observe(self, sight: Sight) -> State:
         """The rows in every column, by their natural key, and whose they are."""
         found = [plain(row) for row in sight.central.rows(self.table, self.tenant)]
+        keys = [self._key(row) for row in found]
         return {
             "rows": {self._key(row): row for row in found},
+            "double": sorted({key for key in keys if keys.count(key) > 1}),
             "ours": sight.place.platform_id,
             "transaction": sight.transaction,
         }
@@ -60,6 +62,11 @@ class CentralRows(resource.Resource):
         """One change a row: insert, update field by field, delete."""
         seen = seen or {}
         have: Mapping[str, Mapping[str, Any]] = seen["rows"]
+        if seen["double"]:
+            raise errors.DoubleRow(
+                f"the central table {self.table} has more than one row {', '.join(seen['double'])}: it has lost its "
+                f"primary key ({', '.join(view.KEYS[self.table])})"
+            )
         wanted = {self._key(row): plain(row) for row in self.rows}
         for key, row in have.items():
             if row["platform_id"] != seen["ours"]:

@@ -63,7 +63,7 @@ class Database(resource.Resource):
             "there": True,
             "charset": schema.charset,
             "collation": schema.collation,
-            "mark": _whose(schema.comment, sight.place, self.tenant),
+            "mark": whose(schema.comment, sight.place, self.tenant),
             "fresh": schema.comment == mark(sight.place, self.tenant, sight.transaction),
             "comment": schema.comment,
             "reached": reached,
@@ -203,7 +203,8 @@ def mark(place: Place, tenant: str, transaction: str) -> str:
     return f"{_MARK} {place.platform} {place.platform_id} {tenant} {transaction}"
 
 
-def _whose(comment: str, place: Place, tenant: str) -> str:
+def whose(comment: str, place: Place, tenant: str) -> str:
+    """Whose mark a comment is: ours, another's, or none."""
     parts = comment.split(" ")
     if len(parts) != 5 or parts[0] != _MARK:
         return "none"

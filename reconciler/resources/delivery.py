@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from reconciler import errors
 from reconciler.model import plan
 from reconciler.model.change import Change, State
+from reconciler.ports.files import Files
 from reconciler.ports.session import Session
 from reconciler.resources import contents, resource
 from reconciler.resources.sight import Sight
@@ -47,6 +48,9 @@ class Delivery(resource.Resource):
         """What is wrong with the folder on disk; None if there is none. A deep look reads the files."""
         folder = sight.place.deliveries / self.tenant
         listing = sight.ports.files.listing(folder)
+        if listing is None and self.tenant in sight.trash:
+            folder = sight.place.trash / self.tenant  # it comes back before the delivery is shown
+            listing = sight.ports.files.listing(folder)
         if listing is None:
             if sight.ports.files.there(folder):
                 raise errors.DeliveryUnusable(
@@ -133,7 +137,7 @@ class Delivery(resource.Resource):
         delivered: Mapping[str, Any] = self.fact.get("files", {})
         faults = [f"{name} is missing" for name in sorted(delivered) if name not in listing]
         faults += [f"{name} does not belong there" for name in sorted(listing) if name not in delivered]
-        entry = (sight.ports.files.listing(folder.parent) or {}).get(folder.name) if sight.deep else None
+        entry = sight.deliveries.get(folder.name)
         if entry is not None and stat.S_IMODE(entry.st_mode) != FOLDER_MODE:
             faults.append(f"the folder has mode {stat.S_IMODE(entry.st_mode):04o}")
         for name in sorted(set(delivered) & set(listing)):
@@ -199,7 +203,7 @@ class Publication(resource.Resource):
     def undo(cls, change: Change, session: Session) -> None:
         """Rename or exchange back, if what is shown is this transaction's."""
         files, staged, shown = _folders(change, session)
-        if _writer(session, shown) != session.transaction:
+        if writer(session.ports.files, shown) != session.transaction:
             return  # not shown yet, or taken away already
         if (change.before or {})["there"]:
             files.exchange(staged, shown)
@@ -211,7 +215,7 @@ class Publication(resource.Resource):
     @classmethod
     def undone(cls, change: Change, session: Session) -> bool:
         """Whether what is shown is not this transaction's."""
-        return _writer(session, session.place.deliveries / change.name) != session.transaction
+        return writer(session.ports.files, session.place.deliveries / change.name) != session.transaction
 
 
 def tidy(session: Session) -> None:
@@ -223,8 +227,9 @@ def _folders(change: Change, session: Session) -> tuple[Any, Path, Path]:
     return session.ports.files, session.workspace / _STAGED, session.place.deliveries / change.name
 
 
-def _writer(session: Session, folder: Path) -> str | None:
-    data = session.ports.files.read(folder / MANIFEST)
+def writer(files: Files, folder: Path) -> str | None:
+    """The transaction that wrote a delivery, as its manifest says; None where there is none that says so."""
+    data = files.read(folder / MANIFEST)
     try:
         return None if data is None else str(json.loads(data)["transaction"])
     except (ValueError, KeyError, TypeError):

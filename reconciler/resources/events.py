@@ -18,6 +18,11 @@ from reconciler.ports.session import Session
 from reconciler.resources import account, resource
 from reconciler.resources.sight import Sight
 
+_CHARACTER_SETS = (
+    "SELECT EVENT_NAME, CHARACTER_SET_CLIENT, COLLATION_CONNECTION FROM information_schema.EVENTS "
+    "WHERE EVENT_SCHEMA = %s"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Events(resource.Resource):
@@ -103,9 +108,21 @@ def _set(session: Session, change: Change, states: Mapping[str, bool]) -> None:
     who = change.after or {}
     name, version, mark = who["secret"]
     with session.owner(server, who["owner"], who["host"], Secret(name, version, mark), database) as own:
-        for event, enabled in sorted(states.items()):
-            _alter(own, database, event, enabled=enabled)
+        statements = list(_statements(own, database, states))
+        if statements:
+            own.packet(statements)
 
 
-def _alter(own: mysql.Connection, database: str, event: str, *, enabled: bool) -> None:
-    own.run(f"ALTER EVENT {names.qualified(database, event)} {'ENABLE' if enabled else 'DISABLE'}")
+def _statements(own: mysql.Connection, database: str, states: Mapping[str, bool]) -> Iterator[bytes]:
+    """What sets those events that are there: one whose time had passed was never made by its own CREATE EVENT.
+
+    ALTER EVENT would write its session's character sets over those that the event was made with.
+    """
+    sets = {str(row[0]): row[1:] for row in own.rows(_CHARACTER_SETS, (database,))}
+    for event, enabled in sorted(states.items()):
+        if event not in sets:
+            continue
+        client, collation = sets[event]
+        if event.isascii() or str(client).startswith("utf8"):
+            yield f"SET character_set_client = {client}, collation_connection = {collation}".encode()
+        yield f"ALTER EVENT {names.qualified(database, event)} {'ENABLE' if enabled else 'DISABLE'}".encode()

@@ -43,9 +43,18 @@ class Grants(resource.Resource):
         return account.address(self.server.name, self.user, self.host)
 
     def observe(self, sight: Sight) -> State:
-        """By level, the account's privileges; and what ALL means on this server."""
-        look = sight.census(self.server)
-        return {"levels": levels(look, self.user, self.host), "all": sorted(look.privileges_of_all)}
+        """By level, the account's privileges; what ALL means on this server; roles, and who may act as whom."""
+        look, mine = sight.census(self.server), (self.user, self.host)
+        links = [
+            link
+            for link in look.links
+            if (link.holder == mine if link.kind == "role" else mine in (link.holder, link.other))
+        ]
+        return {
+            "levels": levels(look, self.user, self.host),
+            "all": sorted(look.privileges_of_all),
+            "links": [[_linked(link), _unlinking(link)] for link in links],
+        }
 
     def diff(self, seen: State) -> Iterator[Change]:
         """Grant what is missing, revoke what is too much."""
@@ -53,6 +62,12 @@ class Grants(resource.Resource):
         privileges = sorted(seen["all"]) if ALL in self.privileges else sorted(self.privileges)
         wanted: Levels = {_key("database", names.pattern(self.database), ""): privileges} if privileges else {}
         have: Levels = seen["levels"]
+        if links := seen["links"]:
+            raise errors.IsolationFault(
+                f"on {self.server.name} {'; '.join(said for said, _ in links)}, and an account of a tenant has its own "
+                "privileges only",
+                advice=f"As an administrator run: {' '.join(statement for _, statement in links)}",
+            )
         if have == wanted:
             return
         if out_of_reach := [level for level in sorted(have) if level not in wanted and not _revocable(level)]:
@@ -159,6 +174,18 @@ def _set(session: Session, name: str, old: Levels, new: Levels) -> None:
         if missing:
             option = " WITH GRANT OPTION" if GRANT_OPTION in missing else ""
             admin.run(f"GRANT {_spoken(missing - {GRANT_OPTION}) or 'USAGE'} ON {_target(level)} TO {who}{option}")
+
+
+def _linked(link: census.Link) -> str:
+    holder, other = ("@".join(who) for who in (link.holder, link.other))
+    return f"{holder} has the role {link.other[0]}" if link.kind == "role" else f"{holder} may act as {other}"
+
+
+def _unlinking(link: census.Link) -> str:
+    holder = names.account(*link.holder)
+    if link.kind == "role":
+        return f"REVOKE {names.identifier(link.other[0])} FROM {holder};"
+    return f"REVOKE PROXY ON {names.account(*link.other)} FROM {holder};"
 
 
 def _revocable(level: str) -> bool:

@@ -1,4 +1,7 @@
-"""The proof that a tenant's credential works and reaches no neighbour, made before anybody has the password."""
+"""The proof that a tenant's credential works and reaches no neighbour, made before anybody has the password.
+
+A deep look tries it too, where nothing that can be seen speaks against it: then the server has another reason.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +43,19 @@ class Login(resource.Resource):
         return account.address(self.server.name, self.user, self.host)
 
     def observe(self, sight: Sight) -> State:
-        """Nothing: a login is proven, not observed."""
-        return None
+        """Nothing; but a deep look logs in, if the account is there, open, and has the password."""
+        found = sight.census(self.server).accounts.get((self.user, self.host)) if self._tried(sight) else None
+        if found is None or found.locked or found.auth != {(account.PLUGIN, self.secret.mark)}:
+            return None
+        refused = sight.log_in(self.server, self.user, self.secret, self.database)
+        return {"refused": refused} if refused else None
 
     def diff(self, seen: State) -> Iterator[Change]:
         """Nothing of its own."""
+        if seen is not None:
+            raise errors.LoginRefused(
+                f"the delivered credential of {self.user} does not open {self.database}: {seen['refused']}"
+            )
         return iter(())
 
     def follow(self, seen: State) -> Iterator[Change]:
@@ -72,6 +83,7 @@ class Login(resource.Resource):
                 if not self.open:
                     raise errors.VerificationFailed(f"the locked account {self.user} could log in")
                 self._look(visitor, session)
+                session.proven = True
         except errors.ServerUnreachable as error:
             if not self.open and connection.login_error(error) == connection.ACCOUNT_LOCKED:
                 return None
@@ -86,6 +98,9 @@ class Login(resource.Resource):
     def undone(cls, change: Change, session: Session) -> bool:
         """Nothing was changed."""
         return True
+
+    def _tried(self, sight: Sight) -> bool:
+        return sight.deep and self.open and self.secret.drawn
 
     def _look(self, visitor: connection.Connection, session: Session) -> None:
         visible = {str(row[0]) for row in visitor.rows("SHOW DATABASES")} - _PUBLIC

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from reconciler.model import plan
 from reconciler.model.change import Change, State
 from reconciler.model.outcome import Leftover
 from reconciler.ports.session import Session
@@ -50,6 +51,10 @@ class Resource(ABC):
 
     def follow(self, seen: State) -> Iterator[Change]:
         """Changes that go along when something else of the tenant changes, though this thing alone would not."""
+        return iter(())
+
+    def remarks(self, seen: State) -> Iterator[plan.Report | plan.Unknown]:
+        """What a plan says beside changes: what differs and is left as it is, and what could not be seen."""
         return iter(())
 
     def own(self, seen: State) -> State:

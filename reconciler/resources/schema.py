@@ -11,23 +11,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from reconciler import errors
+from reconciler.model import drift, plan
 from reconciler.model.change import Change, State
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
-from reconciler.ports.mysql import census
+from reconciler.ports.mysql import anatomy
 from reconciler.ports.session import Session
-from reconciler.resources import account, resource, scripts
+from reconciler.resources import account, importing, ledger, proof, resource, scripts, shape
 from reconciler.resources.sight import Sight
 
-_LISTS = {
-    "tables": "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE'",
-    "views": "SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s",
-    "triggers": "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s",
-    "routines": "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s",
-    "events": "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s",
-}
-_SHOWN_BY = {"tables": "SELECT", "views": "SELECT", "triggers": "TRIGGER", "routines": "EXECUTE", "events": "EVENT"}
-"""The privilege without which information_schema leaves them out."""
+_MOST = 10
+_OF_THE_SERVER = ("packet", "administrator", "super")
+_SURELY_TAKEN = 1024 * 1024
+"""Bytes; `engine.preflight` refuses servers that take less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +46,57 @@ class Schema(resource.Resource):
         return f"{self.server.name}/{self.database}"
 
     def observe(self, sight: Sight) -> State:
-        """The recorded objects; a deep look finds which of them are gone. None if nothing was imported yet."""
+        """In what the database differs from the shape that was recorded; before the import, what the server allows."""
         if not self.fact:
-            return None
-        missing, unseen = list[str](), list[census.Unseen]()
-        if sight.deep:
-            for what, statement in _LISTS.items():
-                recorded = [str(name) for name in self.fact.get(what, ())]
-                there = (
-                    {str(row[0]).casefold() for row in sight.rows(self.server, statement, (self.database,))}
-                    if recorded
-                    else set()
-                )
-                lost = [f"{what.removesuffix('s')} {name}" for name in recorded if name.casefold() not in there]
-                if lost and not sight.may(self.server, self.database, _SHOWN_BY[what]):
-                    unseen.append(census.Unseen(f"{what} of tenants", f"{_SHOWN_BY[what]} ON the tenants' databases"))
-                else:
-                    missing += lost
-        if unseen and not missing:
-            raise unseen[0]
-        return {"missing": missing}
+            return {"new": True, **self._allowed(sight)}
+        found = shape.seen(sight, self.server, self.database, self.fact.get("shape", {}))
+        applied, now = dict(self.fact["scripts"]), self.source.sums
+        return {
+            **found,
+            "new": False,
+            "behind": [name for name in now if name not in applied],
+            "changed": [[name, applied[name], now[name]] for name in now if applied.get(name, now[name]) != now[name]],
+        }
+
+    def own(self, seen: State) -> State:
+        """Without what depends on the server and on who looks."""
+        return {key: value for key, value in (seen or {}).items() if key not in (*_OF_THE_SERVER, "unknown")}
+
+    def _allowed(self, sight: Sight) -> dict[str, Any]:
+        """What of the server's settings matters to these scripts, asked for only where something does."""
+        programs = bool(self.source.triggers or self.source.routines)
+        if not programs and self.source.longest < _SURELY_TAKEN:
+            return dict(zip(_OF_THE_SERVER, (None, False, True), strict=True))
+        packet, log, trusting = sight.rows(
+            self.server,
+            "SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.log_bin, @@GLOBAL.log_bin_trust_function_creators",
+        )[0]
+        administrator = programs and bool(log) and not trusting
+        # An account that can make no tenant is told nothing about what it could not do.
+        needed = administrator and sight.may(self.server, "%", "CREATE USER")
+        may = not needed or sight.may(self.server, "%", "SUPER")
+        return dict(zip(_OF_THE_SERVER, (int(packet), administrator, may), strict=True))
+
+    def remarks(self, seen: State) -> Iterator[plan.Report | plan.Unknown]:
+        """What differs and stays, what could not be seen, and the files that came after the import."""
+        if seen is None or seen["new"]:
+            return
+        yield from shape.remarks(seen)
+        if seen["behind"]:
+            count = len(seen["behind"])
+            yield plan.Report(
+                drift.SCHEMA_BEHIND.code,
+                f"the database {self.database} was made without {count} file{'s' * (count > 1)} of the product as "
+                f"{'they are' if count > 1 else 'it is'} now: {_some(seen['behind'])}",
+            )
 
     def diff(self, seen: State) -> Iterator[Change]:
-        """Import into a new database; what an existing one has lost blocks."""
-        if seen is not None:
-            if seen["missing"]:
-                raise errors.SchemaDrifted(
-                    f"the database {self.database} on {self.server.name} lost {', '.join(seen['missing'][:5])}"
-                    f"{' and more' * (len(seen['missing']) > 5)}"
-                )
+        """Import into a new database; what an existing one has lost blocks, and so does a file that was changed."""
+        seen = seen or {}
+        if not seen["new"]:
+            self._unchanged(seen)
             return
+        self._possible(seen)
         counts = ", ".join(f"{count} {what}" for what, count in self.source.counts.items() if count)
         yield Change(
             step="",
@@ -87,32 +104,88 @@ class Schema(resource.Resource):
             name=self.name,
             action="create",
             before=None,
-            after={"owner": self.owner, "host": self.host},
+            after={"owner": self.owner, "host": self.host, "administrator": seen["administrator"]},
             summary=f"import {len(self.source.files)} SQL file{'s' * (len(self.source.files) > 1)} ({counts})",
             reason="the database is new",
             undo="nothing: it goes with its database",
-            details=tuple((file.label, "", file.sha256[:12]) for file in self.source.files),
+            details=tuple((file.label, "", dict(file.sums)[file.path.name][:12]) for file in self.source.files),
         )
 
+    def follow(self, seen: State) -> Iterator[Change]:
+        """Take the shape again where another version, of ours or of the server, told what is on record."""
+        if seen and not seen["new"] and seen["stale"]:
+            yield Change(
+                step="",
+                resource=self.kind,
+                name=self.name,
+                action="record",
+                before=None,
+                after={"owner": self.owner, "host": self.host},
+                summary=f"record what the tables and programs of {self.database} are made of",
+                reason="what is on record was told by another version",
+                undo="nothing: it is recorded with the commit",
+            )
+
+    def _unchanged(self, seen: Mapping[str, Any]) -> None:
+        if seen["changed"]:
+            files = [f"{name} (applied {was}, now {now})" for name, was, now in seen["changed"]]
+            raise errors.ScriptChanged(
+                f"the database {self.database} on {self.server.name} has got the schema's {_some(files)}: files that "
+                "were applied can't change any more",
+                where=errors.Where(self._label(seen["changed"][0][0])),
+            )
+        if lost := shape.blocking(seen):
+            raise errors.SchemaDrifted(
+                f"the database {self.database} on {self.server.name} is not as it was made: {_some(lost)}"
+            )
+
+    def _possible(self, seen: Mapping[str, Any]) -> None:
+        if seen["packet"] is not None and self.source.longest >= seen["packet"]:
+            raise errors.ScriptRefused(
+                f"the statement has {self.source.longest} bytes, and server {self.server.name} takes at most "
+                f"{seen['packet']} in a packet",
+                where=self.source.longest_at,
+                advice="Split the statement, or as an administrator raise max_allowed_packet.",
+            )
+        if not seen["super"]:
+            raise errors.MissingPrivilege(
+                f"server {self.server.name} has a binary log, and lets only accounts with SUPER make functions and "
+                f"triggers, of which the schema has some; {self.server.user} does not have it, and should not",
+                advice="As an administrator run: SET GLOBAL log_bin_trust_function_creators = 1; and write it into the "
+                "server's configuration.",
+            )
+
+    def _label(self, name: str) -> str:
+        return next((file.label for file in self.source.files if file.path.name == name), name)
+
     def do(self, change: Change, session: Session) -> resource.Facts:
-        """Send every statement as the tenant's own account. Errors: ``ScriptFailed`` with file, line and statement."""
-        with session.owner(self.server.name, self.owner, self.host, self.secret, self.database) as own:
-            for source in self.source.files:
-                for sent in scripts.statements(source):
-                    try:
-                        own.send(sent.text)
-                    except errors.StatementFailed as error:
-                        where = sent.statement.where
-                        raise errors.ScriptFailed(error.message, errno=error.errno, where=where) from error
-            own.run("COMMIT")  # a script may have switched autocommit off
+        """Send every statement as the tenant's own account, and prove what came of it.
+
+        Errors: ``ScriptFailed`` with file, line and statement; ``VerificationFailed`` with what can't be used.
+        """
+        if change.action == "record":
+            return {**self.fact, "shape": shape.taken(session.admin(self.server.name), self.database)}
+        target = importing.Target(
+            self.server.name,
+            self.database,
+            self.owner,
+            self.host,
+            self.secret,
+            by_administrator=bool((change.after or {})["administrator"]),
+        )
+        with importing.Hands(target, session) as hands:
+            proof.reach(hands.own(), self.database)
+            importing.send(self.source, hands)
+            own = hands.own()
+            admin = session.admin(self.server.name)
+            found = anatomy.read(admin, [self.database]).get(self.database, anatomy.Anatomy())
+            counts = proof.usable(own, found)
+            ledger.write(own, self.source.sums, session.ports.clock.stamp())
         return {
-            "scripts": {source.label: source.sha256 for source in self.source.files},
-            "tables": list(self.source.tables),
-            "views": list(self.source.views),
-            "triggers": list(self.source.triggers),
-            "routines": list(self.source.routines),
-            "events": list(self.source.events),
-            "awake": list(self.source.awake),
+            "shape": shape.kept(admin, found),
+            "scripts": dict(self.source.sums),
+            "counts": counts,
+            "awake": [name for name in self.source.awake if name in found.events],
         }
 
     @classmethod
@@ -125,3 +198,7 @@ class Schema(resource.Resource):
     def undone(cls, change: Change, session: Session) -> bool:
         """As for its database."""
         return True
+
+
+def _some(entries: list[str]) -> str:
+    return "; ".join(entries[:_MOST]) + (f"; and {len(entries) - _MOST} more" if len(entries) > _MOST else "")

@@ -65,7 +65,7 @@ class SeedRows(resource.Resource):
         columns = sight.columns(self.server, self.database, self.table, needed) if enforced else list(self.key)
         listed = ", ".join(map(names.identifier, columns))
         target = names.qualified(self.database, self.table)
-        found = sight.rows(self.server, f"SELECT {listed} FROM {target}")
+        found = sight.rows(self.server, f"SELECT {listed} FROM {target}", database=self.database)
         by_key: dict[str, dict[str, Any]] = {}
         for values in found:
             row = {column: rows.plain(value) for column, value in zip(columns, values, strict=True)}

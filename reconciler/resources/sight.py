@@ -5,17 +5,19 @@ Everything is read in bulk when it is first asked for, then kept: one ``Sight`` 
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler import errors
 from reconciler.model.given import PENDING
+from reconciler.model.secret import Secret
 from reconciler.model.server import Server
 from reconciler.ports.central import view
-from reconciler.ports.mysql import census, names
-from reconciler.ports.mysql.connection import DENIED, Connection
+from reconciler.ports.mysql import anatomy, census, names
+from reconciler.ports.mysql.connection import AGAIN, DENIED, Connection
 from reconciler.ports.ports import Ports
 from reconciler.ports.session import Place
 
@@ -26,7 +28,8 @@ class Sight:
 
     ``tenants`` narrows the central rows, ``databases`` and ``users`` the census; None means all. ``deep`` also looks
     inside tenants and files. ``transaction`` is the id that a change made from this look will carry. ``connection``
-    gives the connection to a server; whoever made the Sight closes it.
+    gives the connection to a server; whoever made the Sight closes it. ``reveal`` gives a secret of the
+    tenant whose database it is told, for a deep look that tries the credential; None where that is no part of the look.
     """
 
     place: Place
@@ -38,8 +41,14 @@ class Sight:
     users: Collection[str] | None = None
     deep: bool = False
     transaction: str = PENDING
+    reveal: Callable[[Server, str, Secret], str] | None = None
     _census: dict[str, census.Census] = field(default_factory=dict)
     _central: list[view.CentralView] = field(default_factory=list)
+    _anatomy: dict[str, dict[str, anatomy.Anatomy]] = field(default_factory=dict)
+    _held: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    _folders: list[Mapping[str, os.stat_result]] = field(default_factory=list)
+    _shelves: list[Mapping[str, os.stat_result]] = field(default_factory=list)
+    _locked: set[tuple[str, str]] = field(default_factory=set)
     _guard: threading.RLock = field(default_factory=threading.RLock)
 
     def census(self, server: Server) -> census.Census:
@@ -48,6 +57,52 @@ class Sight:
             if server.name not in self._census:
                 self._census[server.name] = census.Census(self.connection(server), self.databases, self.users)
             return self._census[server.name]
+
+    def anatomy(self, server: Server, database: str) -> anatomy.Anatomy:
+        """What ``database`` is made of; only for a deep look."""
+        with self._guard:
+            if server.name not in self._anatomy:
+                databases = [*(self.databases or ())]
+                self._anatomy[server.name] = anatomy.read(self.connection(server), databases)
+            return self._anatomy[server.name].get(database, anatomy.Anatomy())
+
+    def log_in(self, server: Server, user: str, secret: Secret, database: str) -> str:
+        """Log in as a tenant's own account and leave again: empty, or why the server refused.
+
+        Errors: ``census.Unseen`` where the secret can't be opened from here.
+        """
+        if self.reveal is None:
+            return ""
+        try:
+            password = self.reveal(server, database, secret)
+        except (errors.PlatformMisconfigured, errors.StoreFailed, errors.UsageError) as error:
+            what = "whether the delivered credentials open their databases"
+            raise census.Unseen(what, "the key that seals the secrets") from error
+        try:
+            visitor = self.ports.connect(server, user=user, password=password, database=database)
+            try:
+                visitor.value("SELECT 1")  # one whose password has expired is let in, and may do nothing
+            finally:
+                visitor.close()
+        except (errors.ServerUnreachable, errors.StatementFailed) as error:
+            return error.message
+        return ""
+
+    @property
+    def deliveries(self) -> Mapping[str, os.stat_result]:
+        """What stands in the delivery folder, each with its own lstat."""
+        with self._guard:
+            if not self._folders:
+                self._folders.append(self.ports.files.listing(self.place.deliveries) or {})
+            return self._folders[0]
+
+    @property
+    def trash(self) -> Mapping[str, os.stat_result]:
+        """What stands in the trash, each with its own lstat."""
+        with self._guard:
+            if not self._shelves:
+                self._shelves.append(self.ports.files.listing(self.place.trash) or {})
+            return self._shelves[0]
 
     @property
     def central(self) -> view.CentralView:
@@ -81,19 +136,27 @@ class Sight:
 
     def may(self, server: Server, database: str, privilege: str) -> bool:
         """Whether the account that looks has ``privilege`` on ``database``: else what it does not see may be there."""
-        user, host = str(self.connection(server).value("SELECT CURRENT_USER()")).rsplit("@", 1)
-        grantee = f"'{user}'@'{host}'"
-        rows = self.rows(
-            server,
-            "SELECT '%%', PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s "
-            "UNION ALL "
-            "SELECT TABLE_SCHEMA, PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = %s",
-            (grantee, grantee),
-        )
-        return any(names.reaches(level, database) and held == privilege for level, held in rows)
+        if server.name not in self._held:
+            user, host = str(self.connection(server).value("SELECT CURRENT_USER()")).rsplit("@", 1)
+            grantee = f"'{user}'@'{host}'"
+            self._held[server.name] = self.rows(
+                server,
+                "SELECT '%%', PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s "
+                "UNION ALL "
+                "SELECT TABLE_SCHEMA, PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = %s",
+                (grantee, grantee),
+            )
+        return any(names.reaches(level, database) and held == privilege for level, held in self._held[server.name])
 
-    def rows(self, server: Server, statement: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        """Rows from inside a tenant's database; only for what a bulk look can't tell. Errors: ``census.Unseen``."""
+    def rows(
+        self, server: Server, statement: str, parameters: tuple[object, ...] = (), *, database: str = ""
+    ) -> list[tuple[Any, ...]]:
+        """Rows from inside a tenant's ``database``; only for what a bulk look can't tell. Errors: ``census.Unseen``.
+
+        Somebody's lock on a table is waited for once a database, not once a statement.
+        """
+        if database and (server.name, database) in self._locked:
+            raise _behind_a_lock(database)
         try:
             return self.connection(server).rows(statement, parameters)
         except errors.StatementFailed as error:
@@ -101,4 +164,13 @@ class Sight:
                 raise census.Unseen(
                     "what stands in the tenants' databases", "SELECT ON the tenants' databases"
                 ) from error
+            if error.errno in AGAIN and database:
+                self._locked.add((server.name, database))
+                raise _behind_a_lock(database) from error
             raise
+
+
+def _behind_a_lock(database: str) -> census.Unseen:
+    return census.Unseen(
+        f"rows of the database {database}, a table of which somebody has locked", "the end of that lock"
+    )

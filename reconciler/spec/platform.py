@@ -59,7 +59,10 @@ class Trash:
 
     directory: str = option(doc="The folder of deleted tenants' files and dumps.", default="state/trash", min_length=1)
     retention_days: int = option(
-        doc="Days until a deleted tenant is purged, after a final dump.", default=30, minimum=0, maximum=36500
+        doc="Days for which a deleted tenant is kept at least, before it may be purged.",
+        default=30,
+        minimum=0,
+        maximum=36500,
     )
 
 
@@ -78,8 +81,8 @@ class Defaults:
 class Guards:
     """What holds deletions back."""
 
-    prune: bool = option(doc="Whether a tenant whose spec is removed is deleted at all.", default=False)
-    max_deletes: int = option(doc="Most tenants that one apply deletes.", default=3, minimum=0)
+    prune: bool = option(doc="Whether a tenant whose spec is removed goes to the trash at all.", default=False)
+    max_deletes: int = option(doc="Most tenants that one apply sends to the trash.", default=3, minimum=0)
     max_delete_percent: int = option(
         doc="Most tenants that one apply deletes, in per cent of all; counts from 20 tenants on.",
         default=10,
@@ -87,7 +90,7 @@ class Guards:
         maximum=100,
     )
     protect: tuple[str, ...] = option(
-        doc="Names of tenants that are never deleted.",
+        doc="Names of tenants that are never sent to the trash, and never purged.",
         default=(),
         pattern=metadata.NAME_PATTERN,
         unique_items=True,

@@ -8,10 +8,11 @@ never be refused for nothing.
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler import errors
-from reconciler.sql import lexer, qualifiers, rules, script, statement, tokens
+from reconciler.sql import lexer, qualifiers, routines, rules, script, statement, tokens
 from reconciler.sql.statement import Kind
 
 # Readable by everyone, and the server shows each account only its own part.
@@ -20,57 +21,77 @@ _DATABASE_KINDS: Final = frozenset((Kind.CREATE_DATABASE, Kind.ALTER_DATABASE, K
 _CLOSES_A_BLOCK: Final = frozenset((b"IF", b"LOOP", b"REPEAT", b"WHILE", b"FOR", b"CASE"))
 
 
-def check(item: script.Item, *, database: str | None, mapping: str | None = None) -> errors.Fault | None:
-    """Why the item may not run in a tenant's database, with the place of the word to blame; None if it may.
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found of one item.
 
-    ``database`` is the one name that may stand before a dot (None: none may). ``mapping`` is the database
-    that the dump was made of: see ``skipped``, and ``rewrite.for_tenant``, which takes its name out.
+    ``fault`` is why it may not run in a tenant's database, with the place of the word to blame. ``skipped`` says that
+    it is left out, ``parsed`` is the statement read in full (None for a client command, and for an INSERT of literals).
     """
-    if skipped(item, mapping=mapping):
-        return None
-    if isinstance(item, script.ClientCommand):
-        if item.name == "use" and database is not None and _used(item) == database:
-            return None
+
+    fault: errors.Fault | None = None
+    skipped: bool = False
+    parsed: statement.Parsed | None = None
+
+    @property
+    def database(self) -> str:
+        """The database that a CREATE, ALTER or DROP DATABASE or a USE names; an empty string for all else."""
+        return self.parsed.name if self.parsed and self.parsed.kind in _DATABASE_KINDS else ""
+
+
+@dataclass(slots=True)
+class Firewall:
+    """Judges the items of one script, or of several that run one after the other, in their order.
+
+    ``database`` is the one name that may stand before a dot (None: none may). ``mapping`` is the database that the
+    dump was made of: what only makes, drops, alters or chooses it is skipped, since the tenant's database takes its
+    place (in any case, for on some systems it makes no difference); ``rewrite.for_tenant`` takes its name out of the
+    other statements. A statement that stands in a versioned comment for MySQL alone is skipped too.
+    """
+
+    database: str | None = None
+    mapping: str | None = None
+    _procedures: routines.Routines = field(default_factory=routines.Routines)
+
+    def judge(self, item: script.Item) -> Verdict:
+        """Whether the item may run, and what it is."""
+        if isinstance(item, script.ClientCommand):
+            return self._command(item)
+        if statement.only_rows(item):
+            return Verdict()
+        if lexer.for_mysql_only(item.text):
+            return Verdict(skipped=True)
+        parsed = statement.parse(item)
+        if parsed.kind in _DATABASE_KINDS and not _second_statement(parsed) and self._is_ours(parsed.kind, parsed.name):
+            return Verdict(skipped=True, parsed=parsed)
+        refused = rules.of_kind(parsed)
+        if refused and not (parsed.kind is Kind.CALL and self._procedures.has(parsed)):
+            begin = item.place(parsed.tokens[0].start) if parsed.tokens else item.where
+            start = parsed.tokens[0].start if parsed.tokens else 0
+            return Verdict(_fault(begin, _verb(parsed), refused, _line(item, start)), parsed=parsed)
+        fault = _inside(item, parsed, self.database, self.mapping)
+        if fault is None:
+            self._procedures.learn(parsed)
+        return Verdict(fault, parsed=parsed)
+
+    def _command(self, item: script.ClientCommand) -> Verdict:
+        if item.name == "use" and self._is_ours(Kind.USE, used(item)):
+            return Verdict(skipped=True)
         rule = rules.DATABASE if item.name == "use" else rules.CLIENT
-        return _fault(item.where, f"`{item.name}`", rule, item.argument)
-    if statement.only_rows(item):
-        return None
-    parsed = statement.parse(item)
-    if parsed.kind is Kind.USE and database is not None and parsed.name == database:
-        return None
-    refused = rules.REFUSED.get(parsed.kind)
-    if refused:
-        begin = item.place(parsed.tokens[0].start) if parsed.tokens else item.where
-        return _fault(begin, _verb(parsed), refused, item.text)
-    return _inside(item, parsed, database, mapping)
+        if item.reason:
+            rule = rules.Rule(rules.SOURCE, item.reason, "Put the file into the script's own folder, or take it out.")
+        shown = f"`{item.name}{' ' * bool(item.reason)}{_shown(item.argument) if item.reason else ''}`"
+        line = " " * (item.where.column - 1) + f"{item.name} {item.argument.decode('utf-8', 'backslashreplace')}"
+        return Verdict(_fault(item.where, shown, rule, line))
+
+    def _is_ours(self, kind: Kind, name: str) -> bool:
+        if kind is Kind.USE and self.database is not None and name == self.database:
+            return True
+        return self.mapping is not None and name.casefold() == self.mapping.casefold()
 
 
-def skipped(item: script.Item, *, mapping: str | None) -> bool:
-    """Whether the item is left out because it only makes, drops, alters or chooses the dump's own database.
-
-    Such a header names a database that is not the tenant's. If ``mapping`` is that name (in any case, for on
-    some systems it makes no difference), the tenant's database takes its place.
-    """
-    if mapping is None:
-        return False
-    if isinstance(item, script.ClientCommand):
-        return item.name == "use" and _used(item).casefold() == mapping.casefold()
-    if statement.kind(item) not in _DATABASE_KINDS:
-        return False
-    parsed = statement.parse(item)
-    return parsed.name.casefold() == mapping.casefold() and not _second_statement(parsed)
-
-
-def named_database(item: script.Item) -> str:
-    """The database that a CREATE, ALTER or DROP DATABASE or a USE names; an empty string for all else."""
-    if isinstance(item, script.ClientCommand):
-        return _used(item) if item.name == "use" else ""
-    if statement.kind(item) not in _DATABASE_KINDS:
-        return ""
-    return statement.parse(item).name
-
-
-def _used(command: script.ClientCommand) -> str:
+def used(command: script.ClientCommand) -> str:
+    """The database that the client's command ``use`` names."""
     found = next(tokens.tokenize(command.argument, lexer.Quoting(ansi_quotes=True)), None)
     return found.decoded if found else ""
 
@@ -99,8 +120,7 @@ def _inside(
     if not suspects:
         return None
     start, rule, shown = min(suspects, key=lambda suspect: suspect[0])
-    line = item.text[item.text.rfind(b"\n", 0, start) + 1 :]
-    return _fault(item.place(start), f"`{shown}` in {parsed.kind.value}", rule, line)
+    return _fault(item.place(start), f"`{shown}` in {parsed.kind.value}", rule, _line(item, start))
 
 
 def _second_statement(parsed: statement.Parsed) -> tokens.Token | None:
@@ -134,8 +154,16 @@ def _verb(parsed: statement.Parsed) -> str:
     return f"`{_shown(words)}`"
 
 
-def _fault(where: errors.Where, what: str, rule: rules.Rule, line: bytes) -> errors.Fault:
-    return errors.Fault(where, f"{what} {rule.fact}", rule.name, rule.hint, _shown(line))
+def _fault(where: errors.Where, what: str, rule: rules.Rule, line: str) -> errors.Fault:
+    return errors.Fault(where, f"{what} {rule.fact}", rule.name, rule.hint, line)
+
+
+def _line(item: script.Statement, offset: int) -> str:
+    """The line on which a byte of the statement stands, with blanks for what stands before the statement on it."""
+    begin = item.text.rfind(b"\n", 0, offset) + 1
+    end = item.text.find(b"\n", offset)
+    text = item.text[begin : end if end >= 0 else None][:_LONGEST_LINE].rstrip(b"\r")
+    return " " * (0 if begin else item.where.column - 1) + text.decode("utf-8", "backslashreplace")
 
 
 def _shown(text: bytes) -> str:
@@ -145,3 +173,4 @@ def _shown(text: bytes) -> str:
 
 
 _LONGEST_SHOWN = 120
+_LONGEST_LINE = 4000  # bytes; whoever shows it cuts it around the place

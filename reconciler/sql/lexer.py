@@ -47,6 +47,16 @@ def _between(quote: bytes, *, backslash: bool) -> bytes:
     return rb"%b[^%b]*+(?:%b%b[^%b]*+)%b%b(?!%b)" % (*(quote,) * 5, ANY, quote, quote)
 
 
+_MYSQL_ONLY = re.compile(rb"/\*!(?:507|508|509|5[1-9]\d|[6-9]\d\d)\d\d(?!\d)(?:[^*]++|\*(?!/))%b\*/" % ANY)
+
+
+def for_mysql_only(text: bytes) -> bool:
+    """Whether a statement is one versioned comment that every MariaDB skips: /*!50700 … to /*!99999 … (Knowledge Base,
+    "Comment Syntax"). Dumps of MySQL and Percona Server have such ones, also with statements that are refused here.
+    """
+    return _MYSQL_ONLY.fullmatch(text) is not None
+
+
 def single_quoted(quoting: Quoting) -> bytes:
     """The pattern of a string in single quotes."""
     return _between(b"'", backslash=quoting.backslash_escapes)

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reconciler.sql import qualifiers, script, statement
+from reconciler.sql import qualifiers, statement
 from reconciler.sql.statement import Kind
 
+_PROGRAMS = frozenset((Kind.CREATE_FUNCTION, Kind.CREATE_TRIGGER))
 _EMPTY_VERSIONED = re.compile(rb"/\*M?!(?:\d{5,6})?\s*\*/[ \t]?")
 
 
@@ -26,47 +27,39 @@ class _Edit:
 @dataclass(frozen=True, slots=True)
 class Rewritten:
     """A statement ready for a tenant. ``event`` is the name of the event that it makes, or empty; ``enable``
-    tells whether that event was meant to run, so that it can be woken when the tenant is ready.
+    tells whether that event was meant to run, so that it can be woken when the tenant is ready. ``definer_place`` is
+    where ``with_definer`` puts one into a statement that makes a function or trigger; -1 in others.
     """
 
     text: bytes
     event: str = ""
     enable: bool = False
+    definer_place: int = -1
 
 
-def for_tenant(item: script.Statement, *, mapping: str | None = None) -> Rewritten:
-    """All rewritings at once; ``mapping`` is the database of which the dump was made, if it is mapped away."""
-    if statement.only_rows(item):
-        return Rewritten(item.text)
-    parsed = statement.parse(item)
+def for_tenant(text: bytes, parsed: statement.Parsed, *, mapping: str | None = None) -> Rewritten:
+    """All rewritings of a statement at once; ``mapping`` is the database that the dump was made of, if it is mapped."""
     edits = [*_definer(parsed), *_event(parsed)]
     if mapping is not None:
         edits += _mapping(parsed, mapping)
     event = parsed.name if parsed.kind is Kind.CREATE_EVENT else ""
-    return Rewritten(_apply(item.text, edits), event, bool(event) and _is_enabled(parsed))
+    return Rewritten(_apply(text, edits), event, bool(event) and is_enabled(parsed), _place_of_definer(parsed))
 
 
-def without_definer(item: script.Statement) -> bytes:
-    """The statement without its DEFINER clause, in whatever pieces that stood; SQL SECURITY is left."""
-    return _apply(item.text, list(_definer(statement.parse(item))))
+def with_definer(text: bytes, place: int, definer: bytes) -> bytes:
+    """A rewritten CREATE with a definer of its own, for an administrator who makes it in a tenant's name.
+
+    ``definer`` is an account as it is written in a statement, ``place`` the ``definer_place`` of ``Rewritten``.
+    """
+    return b"%b DEFINER=%b%b" % (text[:place], definer, text[place:])
 
 
-def without_database(item: script.Statement, name: str) -> bytes:
-    """The statement with ``name.`` taken out wherever a database can be named."""
-    return _apply(item.text, list(_mapping(statement.parse(item), name)))
-
-
-def disabled_event(item: script.Statement) -> tuple[bytes, bool]:
-    """A CREATE EVENT that makes the event asleep, and whether it was meant to run. Others come back as is."""
-    parsed = statement.parse(item)
-    enabled = parsed.kind is Kind.CREATE_EVENT and _is_enabled(parsed)
-    return _apply(item.text, list(_event(parsed))), enabled
-
-
-def event_name(item: script.Statement) -> str:
-    """The name of the event that a CREATE EVENT makes; an empty string for all else."""
-    parsed = statement.parse(item)
-    return parsed.name if parsed.kind is Kind.CREATE_EVENT else ""
+def _place_of_definer(parsed: statement.Parsed) -> int:
+    """Behind CREATE or CREATE OR REPLACE, where nothing is ever edited; -1 for what can have no definer here."""
+    if parsed.kind not in _PROGRAMS:
+        return -1
+    words = [token.word for token in parsed.tokens[:3]]
+    return parsed.tokens[2 if words == [b"CREATE", b"OR", b"REPLACE"] else 0].end
 
 
 def _definer(parsed: statement.Parsed) -> Iterator[_Edit]:
@@ -97,13 +90,14 @@ def _status(parsed: statement.Parsed) -> tuple[int, int]:
     return status, len(parsed.tokens)
 
 
-def _is_enabled(parsed: statement.Parsed) -> bool:
+def is_enabled(parsed: statement.Parsed) -> bool:
+    """Whether the event that a CREATE EVENT makes is meant to run."""
     status, _ = _status(parsed)
     return status < 0 or parsed.tokens[status].word == b"ENABLE"
 
 
 def _event(parsed: statement.Parsed) -> Iterator[_Edit]:
-    if parsed.kind is not Kind.CREATE_EVENT or not _is_enabled(parsed):
+    if parsed.kind is not Kind.CREATE_EVENT or not is_enabled(parsed):
         return
     status, before = _status(parsed)
     if status >= 0:

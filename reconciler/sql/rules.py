@@ -37,6 +37,16 @@ _PLACE = Rule("file", "puts a table's files outside the database's folder", "Lea
 _SESSION = Rule(
     "session", "sets a variable that only a server's administrator may set", "Dump without it, or take it out."
 )
+_LOG = Rule(
+    "session",
+    "switches the server's log, which only its administrator may",
+    "Dump with --set-gtid-purged=OFF (mysqldump of MySQL), or take the line out.",
+)
+_GTID = Rule(
+    "global",
+    "sets the replication state of a whole MySQL server",
+    "Dump with --set-gtid-purged=OFF, or take the line out.",
+)
 _CHARSET = Rule(
     "charset",
     "changes to a client character set in which a part of a character can look like a quote",
@@ -44,13 +54,18 @@ _CHARSET = Rule(
 )
 
 DATABASE = Rule(
-    "database", "works on a database as a whole", "Take it out, or name the dump's own database to be mapped."
+    "database",
+    "works on a database as a whole",
+    "Take it out. If it is the database that the file was made of, map it: `import: {mapDatabase: NAME}` in the "
+    "product, or --map-database NAME.",
 )
 QUALIFIER = Rule(
     "other-database",
     "names another database",
-    "Name it without a database, or map the database that the dump was made of.",
+    "Name it without a database, or map the one that the file was made of: `import: {mapDatabase: NAME}` in the "
+    "product, or --map-database NAME.",
 )
+SOURCE = "source"
 CLIENT = Rule("client-command", "is a command of the command-line client", "Take it out; only SQL is run.")
 SEVERAL = Rule(
     "several-statements", "holds a second statement behind a semicolon", "End each with the delimiter in force."
@@ -75,13 +90,27 @@ REFUSED: Final = {
     Kind.LOAD: _FILE,
     Kind.DYNAMIC: _DYNAMIC,
     Kind.SET_STATEMENT: Rule("dynamic", "runs another statement inside SET", "Write the statement itself."),
-    Kind.CALL: Rule("call", "runs a routine, so what it does can't be read here", "Write the statements themselves."),
+    Kind.CALL: Rule(
+        "call",
+        "runs a procedure that the script has not made before, or whose own statements are not all written in it",
+        "Make the procedure in the script, without PREPARE and EXECUTE, or write the statements themselves.",
+    ),
     Kind.ALTER_EVENT: Rule(
         "event", "changes an event, which must sleep until the tenant is ready", "Put it into CREATE EVENT."
     ),
     Kind.OTHER: UNKNOWN,
 }
 ALLOWED: Final = frozenset(Kind) - REFUSED.keys()
+
+_IS_GTID = re.compile(rb"(?<![^ ])@@GLOBAL\.GTID_PURGED(?![^ ])")
+
+
+def of_kind(parsed: statement.Parsed) -> Rule | None:
+    """Why every statement of this kind is refused; None if it is not."""
+    if parsed.kind is Kind.SET_GLOBAL and _IS_GTID.search(shape(parsed.tokens)[0]):
+        return _GTID
+    return REFUSED.get(parsed.kind)
+
 
 _START = rb"(?:^|(?<=; )|(?<=BEGIN )|(?<=THEN )|(?<=ELSE )|(?<=DO ))"
 _SCOPE = rb"(?:SESSION |LOCAL |@@(?:SESSION\.|LOCAL\.)?)?`?"
@@ -107,7 +136,7 @@ _ANYWHERE: Final = (
     (rb"(?:CREATE|DROP|ALTER) (?:OR REPLACE )?(?:DATABASE|SCHEMA)(?= )", DATABASE),
     (rb"(?:SET|,) (?:GLOBAL|PERSIST|PERSIST_ONLY) [^ ,;]+ (?::?=|ISOLATION|READ)", _GLOBAL),
     (rb"(?:SET|,) @@(?:GLOBAL|PERSIST|PERSIST_ONLY)\.[^ ]+ :?=", _GLOBAL),
-    (rb"SET @@(?:SESSION\.|LOCAL\.)?(?:SQL_LOG_BIN|SQL_LOG_OFF) :?=", _SESSION),
+    (rb"SET @@(?:SESSION\.|LOCAL\.)?(?:SQL_LOG_BIN|SQL_LOG_OFF) :?=", _LOG),
     (rb"SONAME '", _PLUGIN),
     (rb"(?:UN)?INSTALL (?:PLUGIN|SONAME|COMPONENT) ", _PLUGIN),
     (rb"LOAD (?:DATA|XML|INDEX) ", _FILE),
@@ -121,10 +150,8 @@ _ANYWHERE: Final = (
 _UNSAFE_CHARSETS = rb"[`']?(?:BIG5|CP932|GB18030|GBK|SJIS)(?![^ ])"
 # These words name columns elsewhere, so they only count in a SET of its own.
 _IN_SET: Final = (
-    (
-        rb"(?:SET|,) %b(?:SQL_LOG_BIN|SQL_LOG_OFF|GTID_\w+|SERVER_ID|PSEUDO_\w+|BINLOG_FORMAT)`? :?=" % _SCOPE,
-        _SESSION,
-    ),
+    (rb"(?:SET|,) %b(?:SQL_LOG_BIN|SQL_LOG_OFF)`? :?=" % _SCOPE, _LOG),
+    (rb"(?:SET|,) %b(?:GTID_\w+|SERVER_ID|PSEUDO_\w+|BINLOG_FORMAT)`? :?=" % _SCOPE, _SESSION),
     (rb"(?:NAMES|CHARSET|CHARACTER SET) " + _UNSAFE_CHARSETS, _CHARSET),
     (rb"(?:SET|,) %bCHARACTER_SET_CLIENT`? :?= %b" % (_SCOPE, _UNSAFE_CHARSETS), _CHARSET),
     (rb"(?:SET|,) %bSQL_MODE`? :?= [`']?(?:[^ ]*,_?)?ORACLE(?![^ ,])" % _SCOPE, _DIALECT),

@@ -92,9 +92,9 @@ class State:
 def read(stream: BinaryIO | bytes, *, file: str, state: State | None = None) -> Iterator[Item]:
     """Yields what the script holds, in order; memory grows with the longest statement, not with the file.
 
-    ``file`` is only for messages; ``state`` is that of the script that reads this one, and is changed. Raises ScriptRefused with the place for a string or comment without an
-    end, for a DELIMITER line that has no effect or stands where the client would not see it, and for an
-    ``sql_mode`` that can't be known from the text.
+    ``file`` is only for messages; ``state`` is that of the script that reads this one, and is changed. Raises
+    ScriptRefused with the place for a string or comment without an end, for a DELIMITER line that has no effect or
+    stands where the client would not see it, and for an ``sql_mode`` that can't be known from the text.
     """
     return _Reader(source.Source(stream, file), state or State()).items()
 

@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 from reconciler import errors
 from reconciler.sql import lexer
 
-PIECE: Final = 65536  # bytes read at once, at least
+PIECE: Final = 512 * 1024  # bytes read at once, at least
 _LOOKAHEAD = 32  # bytes; no pattern's decision rests on more than this behind its end
 _BOM = b"\xef\xbb\xbf"
 

@@ -86,7 +86,8 @@ _SIMPLE: Final = {
     b"COMMIT": Kind.TRANSACTION, b"ROLLBACK": Kind.TRANSACTION, b"SAVEPOINT": Kind.TRANSACTION,
     b"RELEASE": Kind.TRANSACTION, b"USE": Kind.USE, b"CALL": Kind.CALL, b"PREPARE": Kind.DYNAMIC,
     b"EXECUTE": Kind.DYNAMIC, b"DEALLOCATE": Kind.DYNAMIC, b"GRANT": Kind.ACCOUNT, b"REVOKE": Kind.ACCOUNT,
-    b"SHOW": Kind.SHOW, b"DESCRIBE": Kind.SHOW, b"DESC": Kind.SHOW, b"EXPLAIN": Kind.SHOW, b"LOAD": Kind.LOAD, b"HANDLER": Kind.HANDLER, b"FLUSH": Kind.SERVER, b"KILL": Kind.SERVER,
+    b"SHOW": Kind.SHOW, b"DESCRIBE": Kind.SHOW, b"DESC": Kind.SHOW, b"EXPLAIN": Kind.SHOW,
+    b"LOAD": Kind.LOAD, b"HANDLER": Kind.HANDLER, b"FLUSH": Kind.SERVER, b"KILL": Kind.SERVER,
     b"SHUTDOWN": Kind.SERVER, b"RESTART": Kind.SERVER, b"INSTALL": Kind.SERVER, b"UNINSTALL": Kind.SERVER,
     b"CHANGE": Kind.SERVER, b"RESET": Kind.SERVER, b"PURGE": Kind.SERVER, b"STOP": Kind.SERVER,
     b"BACKUP": Kind.SERVER, b"BINLOG": Kind.SERVER, b"CACHE": Kind.SERVER, b"CLONE": Kind.SERVER,
@@ -155,8 +156,13 @@ def parse(statement: script.Statement) -> Parsed:
     return Parsed(kind, found, _name(found, index), definer)
 
 
+def is_temporary(parsed: Parsed) -> bool:
+    """Whether it makes a table that lasts as long as the session: CREATE [OR REPLACE] TEMPORARY …"""
+    return any(token.word == b"TEMPORARY" for token in parsed.tokens[1 : max(parsed.named, 0)])
+
+
 def only_rows(statement: script.Statement) -> bool:
-    """Whether it is an INSERT or REPLACE of literals alone: no name or clause to look at behind VALUES.
+    """Whether it is an INSERT or REPLACE of literals and simple calls: no table can be named behind VALUES.
 
     Told without tokens, so that a dump's long statements cost neither time nor memory.
     """
@@ -170,12 +176,10 @@ def _rows(quoting: lexer.Quoting) -> re.Pattern[bytes]:
     if not quoting.ansi_quotes:
         strings += b"|" + lexer.double_quoted(quoting)
     pieces = (
-        rb"[\s,()]++",
+        rb"[\s,()=\d+.]++",
         rb"(?:_[A-Za-z0-9]++\s*+|[nNxXbB])?(?:%b)" % strings,
-        rb"0[xX][0-9A-Fa-f]++(?!\w)",
-        rb"[-+]?[\d.]++(?:[eE][-+]?\d++)?(?!\w)",
-        rb"(?i:NULL|DEFAULT|TRUE|FALSE)(?!\w)",
-        rb"(?i:NOW|CURRENT_TIMESTAMP|CURRENT_DATE|CURDATE|UUID|UNHEX|ST_GeomFromText|GeomFromText)(?=\()",
+        rb"(?!(?i:SELECT|WITH|TABLE|FROM|INTO|LOAD_FILE|EXECUTE)(?![\w$]))[A-Za-z_][\w$]*+(?!\s*+[.'\x80-\xff])",
+        rb"-(?!-)",
     )
     return re.compile(rb"(?:%b)%b" % (b"|".join(pieces), lexer.ANY), re.DOTALL)
 

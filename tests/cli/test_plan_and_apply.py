@@ -259,7 +259,7 @@ def test_a_saved_plan_is_handed_to_apply(engine: _Engine, tmp_path: Path, said: 
     status, out, _ = said("plan", "--out", str(file))
     assert (status, bool(out)) == (3, True)  # the sample has a blocked tenant
     assert file.exists()
-    assert said("apply", "--yes", "--allow-equal-risk", str(file))[0] == 0
+    assert said("apply", "--yes", "--allow-equal-risk", str(file))[0] == 7  # the sample has a stuck outcome
     chosen = engine.options[-1]
     assert chosen.saved is not None
     assert set(chosen.saved.tenants) == {entry.tenant for entry in samples.PLAN.changed}

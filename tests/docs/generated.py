@@ -15,9 +15,10 @@ from typing import Any
 
 from reconciler.cli import manual
 from reconciler.engine import specs
+from reconciler.model import drift
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = (ROOT / "docs" / "contract.md", ROOT / "docs" / "ARCHITECTURE.md")
+DOCUMENTS = tuple(ROOT / "docs" / name for name in ("contract.md", "ARCHITECTURE.md", "drift.md"))
 _PART = re.compile(r"(?<=<!-- made from the code: )(\w+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 _NOT_BUILT = {4}  # kept for saved plans
 
@@ -66,7 +67,17 @@ def files() -> str:
     return "\n".join(parts)
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"kinds": kinds, "exits": exits, "files": files}
+def drifts() -> str:
+    """Every class of drift."""
+    rows = [
+        f"| `{entry.code}` | {entry.words} | {entry.look} | {entry.policy} | `{entry.shown}` | {_cell(entry.answer)} |"
+        for entry in drift.CLASSES
+    ]
+    head = ["| class | what happened | found by | policy | shown as | the plan has |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+PARTS: Mapping[str, Callable[[], str]] = {"kinds": kinds, "exits": exits, "files": files, "drift": drifts}
 
 
 def _first(path: Path) -> str:

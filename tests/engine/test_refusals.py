@@ -613,15 +613,15 @@ def test_a_database_that_vanished_is_never_made_again(existing: Shop) -> None:
     assert existing.server.databases() == ["license_manager"]
 
 
-def test_a_table_that_vanished_blocks_a_deep_plan_and_is_not_made_again(existing: Shop) -> None:
+def test_a_table_that_vanished_blocks_every_plan_and_is_not_made_again(existing: Shop) -> None:
     existing.server.sql("SET FOREIGN_KEY_CHECKS = 0")
     existing.server.sql("DROP TABLE agenda_one.plans")
     existing.server.sql("SET FOREIGN_KEY_CHECKS = 1")
-    assert planned(existing).action is plans.Action.UNCHANGED
-    deep = planned(existing, deep=True)
-    assert deep.action is plans.Action.BLOCKED
-    assert {blocker.code for blocker in deep.blockers} == {"schema-drift"}
-    assert any("plans" in blocker.message for blocker in deep.blockers)
+    for deep in (False, True):
+        found = planned(existing, deep=deep)
+        assert found.action is plans.Action.BLOCKED
+        assert {blocker.code for blocker in found.blockers} == {"schema-drift"}
+        assert any("table plans is gone" in blocker.message for blocker in found.blockers)
 
 
 @pytest.mark.parametrize(("table", "column"), [("users", "email"), ("plans", "price_cents"), ("roles", "code")])
@@ -629,9 +629,8 @@ def test_a_column_that_vanished_blocks_a_deep_plan_of_its_tenant_only(existing: 
     existing.server.sql(f"ALTER TABLE agenda_one.{table} RENAME COLUMN {column} TO renamed")
     deep = planned(existing, deep=True)
     assert deep.action is plans.Action.BLOCKED
-    (blocker,) = deep.blockers
-    assert blocker.code == "schema-drift"
-    assert column in blocker.message
+    assert {blocker.code for blocker in deep.blockers} == {"schema-drift"}
+    assert all(column in blocker.message for blocker in deep.blockers)
     assert planned(existing, "two", deep=True).action is plans.Action.UNCHANGED
 
 
@@ -647,26 +646,6 @@ def test_a_tenant_whose_spec_is_removed_is_orphaned_and_nothing_happens(existing
     assert outcomes["one"].result is Result.UNCHANGED
     assert exit_status(outcomes.values()) == 0
     assert before.difference(existing.world()) == []
-
-
-def test_pruning_is_refused_as_long_as_it_is_not_built(existing: Shop) -> None:
-    existing.platform(guards={"prune": True})
-    assert existing.plan(deep=True).empty
-    existing.without("one")
-    blocker = refused(existing, "guard")
-    assert "one" in blocker.message
-    assert "prune" in blocker.message
-    assert existing.apply()["two"].result is Result.UNCHANGED
-
-
-def test_an_orphan_blocks_no_other_tenant(existing: Shop) -> None:
-    existing.platform(guards={"prune": True})
-    existing.without("one")
-    existing.tenant("PosTenant", "two", {**POS, "displayName": "Lupita"})
-    outcomes = existing.apply()
-    assert outcomes["one"].result is Result.BLOCKED
-    assert outcomes["two"].result is Result.APPLIED
-    assert exit_status(outcomes.values()) == 3
 
 
 def test_an_unreadable_spec_is_no_removal(existing: Shop) -> None:

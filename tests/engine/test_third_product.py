@@ -45,6 +45,8 @@ from reconciler.resources.grants import ALL, Grants
 from reconciler.resources.login import Login
 from reconciler.resources.schema import Schema
 from reconciler.resources.seed_rows import SeedRows
+from reconciler.resources.visibility import Visibility
+from reconciler.resources.withdrawal import Withdrawal
 from reconciler.spec import kind
 from reconciler.spec.kind import option
 
@@ -118,10 +120,23 @@ class Loyalty(Product):
         yield Step("values", CentralRows(tenant.name, "tenants", "tenant", (row,), born, recorded))
         yield Step("activation", Access(server, app, host, active, "as the spec says"))
         yield Step("activation", Login(server, app, host, app_secret, database, active))
+        yield Step("activation", Visibility(tenant.name, hidden=False))
         yield Step("activation", Publication(delivery))
         yield Step("activation", Activation(
             tenant.name, spec.state, given.revision, TenantState.PROVISIONING, licensed=False
         ))
+
+    def removal(self, tenant: Any, given: Any) -> Iterator[Any]:
+        app = names.application(tenant.database)
+        yield Step("trash", Access(tenant.server, app, tenant.server.client_host, False, "it goes to the trash"))
+        yield Step("trash", Visibility(tenant.name, hidden=True))
+        yield Step("trash", Withdrawal(tenant.name))
+
+    def restoration(self, tenant: Any, given: Any) -> Iterator[Any]:
+        app, active = names.application(tenant.database), tenant.spec.state == "active"
+        yield Step("restoration", Access(tenant.server, app, tenant.server.client_host, active, "as it was"))
+        yield Step("restoration", Visibility(tenant.name, hidden=False))
+        yield Step("restoration", Withdrawal(tenant.name, given.fact(Withdrawal.kind, tenant.name)["rows"]))
 
     def samples(self) -> Iterator[dict[str, Any]]:
         yield {"displayName": "Cafe", "tier": "gold"}

@@ -22,10 +22,15 @@ def golden(name: str) -> str:
 
 
 def change(step: str, action: str, summary: str, **more: Any) -> Change:
-    known: dict[str, Any] = {"reason": "there is none yet", "undo": "take it away"}
-    return Change(
-        step=step, resource=step, name="x", action=action, before=None, after=None, summary=summary, **{**known, **more}
-    )
+    known: dict[str, Any] = {
+        "resource": step,
+        "name": "x",
+        "before": None,
+        "after": None,
+        "reason": "there is none yet",
+        "undo": "take it away",
+    }
+    return Change(step=step, action=action, summary=summary, **{**known, **more})
 
 
 CREATE = TenantPlan(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 from reconciler import errors
-from reconciler.sql import examine, firewall, rewrite, script
-from tests.sql.reading import items, schema
+from reconciler.sql import examine, firewall, script
+from tests.sql.reading import for_tenant, items, schema, skipped
 
 
 def test_a_report_counts_kinds_and_names_what_the_script_makes() -> None:
@@ -52,7 +52,7 @@ def test_chinook_leaves_the_tenant_unless_its_database_is_mapped() -> None:
     bare = examine.examine(text, "chinook.sql")
     assert [fault.where.line for fault in bare.refusals] == [19, 25, 28]
     assert bare.databases == ("Chinook",)
-    mapped = examine.examine(io.BytesIO(text), "chinook.sql", map_database="Chinook")
+    mapped = examine.examine(io.BytesIO(text), "chinook.sql", wall=firewall.Firewall(mapping="Chinook"))
     assert (mapped.refusals, mapped.skipped, len(mapped.tables)) == ((), 3, 11)
     assert mapped.kinds == {"alter table": 11, "create index": 11, "create table": 11, "insert": 24}
 
@@ -61,7 +61,7 @@ def test_sakila_has_what_its_readme_says_once_its_database_is_mapped() -> None:
     text = schema("sakila-jooq/mysql-sakila-schema.sql")
     bare = examine.examine(text, "sakila.sql")
     assert [(fault.where.line, fault.where.column) for fault in bare.refusals] == [(21, 1), (22, 1), (23, 1), (421, 26)]
-    report = examine.examine(text, "sakila.sql", map_database="sakila")
+    report = examine.examine(text, "sakila.sql", wall=firewall.Firewall(mapping="sakila"))
     assert report.refusals == ()
     assert len(report.tables) == 16
     assert len(report.views) == 7
@@ -69,8 +69,8 @@ def test_sakila_has_what_its_readme_says_once_its_database_is_mapped() -> None:
     assert len(report.routines) == 6
     foreign = 0
     for item in items(text):
-        if isinstance(item, script.Statement) and not firewall.skipped(item, mapping="sakila"):
-            sent = rewrite.for_tenant(item, mapping="sakila").text
+        if isinstance(item, script.Statement) and not skipped(item, mapping="sakila"):
+            sent = for_tenant(item, mapping="sakila").text
             assert b"sakila." not in sent
             assert b"DEFINER=" not in sent
             foreign += sent.count(b"FOREIGN KEY")

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from reconciler import errors
-from reconciler.sql import outgoing
+from reconciler.sql import firewall, outgoing
 from tests.sql.reading import schema
 
 SCRIPT = b"""\
@@ -21,23 +21,27 @@ CREATE DEFINER=`root`@`localhost` EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM
 
 
 def test_the_header_is_left_out_and_the_rest_rewritten() -> None:
-    sent = list(outgoing.outgoing(io.BytesIO(SCRIPT), file="s.sql", mapping="shop"))
+    sent = list(outgoing.outgoing(io.BytesIO(SCRIPT), file="s.sql", wall=firewall.Firewall(mapping="shop")))
     assert [one.text for one in sent] == [
         b"CREATE TABLE t (a int)",
         b"INSERT INTO t VALUES (1)",
         b"CREATE EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM t",
     ]
     assert [(one.event, one.enable) for one in sent] == [("", False), ("", False), ("e", True)]
-    assert [one.statement.where.line for one in sent] == [4, 5, 6]
+    assert [one.where.line for one in sent] == [4, 5, 6]
 
 
 def test_use_of_the_tenant_s_own_database_is_not_sent() -> None:
-    sent = list(outgoing.outgoing(b"USE t_1;\nSELECT 1;\nuse t_1\n/*!40000 USE t_1 */;", file="s.sql", database="t_1"))
+    sent = list(
+        outgoing.outgoing(
+            b"USE t_1;\nSELECT 1;\nuse t_1\n/*!40000 USE t_1 */;", file="s.sql", wall=firewall.Firewall("t_1")
+        )
+    )
     assert [one.text for one in sent] == [b"SELECT 1"]
 
 
 def test_the_first_refused_statement_stops_it_at_its_place() -> None:
-    reading = outgoing.outgoing(b"SELECT 1;\nDROP DATABASE x;\n", file="s.sql")
+    reading = outgoing.outgoing(b"SELECT 1;\nDROP DATABASE x;\n", file="s.sql", wall=firewall.Firewall())
     assert next(reading).text == b"SELECT 1"
     with pytest.raises(errors.ScriptRefused, match="database") as refused:
         next(reading)
@@ -49,6 +53,6 @@ def test_the_real_schemas_are_sent_without_their_headers() -> None:
         ("chinook/Chinook_MySql.sql", "Chinook", 57),
         ("sakila-jooq/mysql-sakila-schema.sql", "sakila", 38),
     ):
-        sent = list(outgoing.outgoing(schema(name), file=name, mapping=database))
+        sent = list(outgoing.outgoing(schema(name), file=name, wall=firewall.Firewall(mapping=database)))
         assert len(sent) == count
         assert not any(database.encode() + b"." in one.text for one in sent)

@@ -52,16 +52,16 @@ def read_or_refused(text: bytes) -> tuple[list[script.Item], errors.Where | None
 def test_any_bytes_are_read_or_refused_with_a_place(text: bytes) -> None:
     read, where = read_or_refused(text)
     assert where is None or 1 <= where.line <= text.count(b"\n") + 1
+    wall = firewall.Firewall("t", "y")
     for item in read:
-        firewall.check(item, database="t", mapping="y")
-        firewall.named_database(item)
-        if isinstance(item, script.Statement):
-            rewrite.for_tenant(item, mapping="a")
+        verdict = wall.judge(item)
+        if isinstance(item, script.Statement) and verdict.parsed:
+            rewrite.for_tenant(item.text, verdict.parsed, mapping="a")
 
 
 @given(anything)
 def test_a_report_never_raises(text: bytes) -> None:
-    report = examine.examine(text, "s.sql", "t", "y")
+    report = examine.examine(text, "s.sql", firewall.Firewall("t", "y"))
     assert len(report.refusals) == min(report.refused, 100)
 
 

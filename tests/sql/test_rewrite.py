@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.sql import rewrite, statement
-from tests.sql.reading import one
+from tests.sql.reading import for_tenant, one
 
 DEFINERS = {
     b"CREATE DEFINER=`root`@`localhost` PROCEDURE p() SELECT 1": b"CREATE PROCEDURE p() SELECT 1",
@@ -43,9 +43,9 @@ DEFINERS = {
 
 @pytest.mark.parametrize("text", DEFINERS)
 def test_a_definer_is_dropped_in_every_spelling(text: bytes) -> None:
-    assert rewrite.without_definer(one(text)) == DEFINERS[text]
+    assert for_tenant(one(text)).text == DEFINERS[text]
     assert statement.parse(one(DEFINERS[text])).kind is statement.parse(one(text)).kind
-    assert rewrite.without_definer(one(DEFINERS[text])) == DEFINERS[text]
+    assert for_tenant(one(DEFINERS[text])).text == DEFINERS[text]
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,7 @@ def test_a_definer_is_dropped_in_every_spelling(text: bytes) -> None:
     ],
 )
 def test_the_word_definer_elsewhere_stays(text: bytes) -> None:
-    assert rewrite.without_definer(one(text)) == text
-    assert rewrite.for_tenant(one(text)) == rewrite.Rewritten(text)
+    assert for_tenant(one(text)) == rewrite.Rewritten(text)
 
 
 EVENTS = {
@@ -102,15 +101,12 @@ EVENTS = {
 @pytest.mark.parametrize("text", EVENTS)
 def test_an_event_is_made_asleep_and_remembered(text: bytes) -> None:
     expected, enabled = EVENTS[text]
-    assert rewrite.disabled_event(one(text)) == (expected, enabled)
-    assert rewrite.event_name(one(text)) == "e"
-    assert rewrite.for_tenant(one(text)) == rewrite.Rewritten(expected, "e", enabled)
+    assert for_tenant(one(text)) == rewrite.Rewritten(expected, "e", enabled)
 
 
 def test_what_makes_no_event_is_left_alone() -> None:
     text = b"CREATE TABLE event (enable int)"
-    assert rewrite.disabled_event(one(text)) == (text, False)
-    assert rewrite.event_name(one(text)) == ""
+    assert for_tenant(one(text)) == rewrite.Rewritten(text)
 
 
 def test_the_dump_s_own_database_is_taken_out_of_names() -> None:
@@ -118,7 +114,7 @@ def test_the_dump_s_own_database_is_taken_out_of_names() -> None:
         b"CREATE VIEW `Shop`.v AS SELECT shop.t.a, t.b, Shop.f(1), 'shop.x' FROM shop . t JOIN u shop ON shop.a = t.a"
     )
     wanted = b"CREATE VIEW v AS SELECT t.a, t.b, f(1), 'shop.x' FROM t JOIN u shop ON shop.a = t.a"
-    assert rewrite.without_database(one(text), "shop") == wanted
+    assert for_tenant(one(text), mapping="shop").text == wanted
 
 
 def test_all_is_done_at_once() -> None:
@@ -127,6 +123,6 @@ def test_all_is_done_at_once() -> None:
         b"/*!50106 EVENT shop.`e` "
         b"ON SCHEDULE EVERY 1 DAY DO DELETE FROM shop.t */"
     )
-    assert rewrite.for_tenant(one(text), mapping="shop") == rewrite.Rewritten(
+    assert for_tenant(one(text), mapping="shop") == rewrite.Rewritten(
         b"/*!50106 CREATE*/ /*!50106 EVENT `e` ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM t */", "e", True
     )

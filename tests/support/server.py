@@ -141,6 +141,19 @@ class Server:
             raise AssertionError(f"mariadb-dump of {names} failed: {done.stderr.decode(errors='replace')}")
         return _split_dump(_AUTO_INCREMENT.sub(rb"\1", done.stdout), names)
 
+    def load(self, database: str, script: bytes) -> None:
+        """Run a script in ``database`` with the official client, as administrator."""
+        arguments, environment = self._client_arguments()
+        done = subprocess.run(
+            ["mariadb", "--no-defaults", *arguments, "--default-character-set=utf8mb4", database],
+            env={**os.environ, **environment},
+            input=script,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise AssertionError(f"the client could not load it: {done.stderr.decode(errors='replace')}")
+
     def _client_arguments(self) -> tuple[list[str], dict[str, str]]:
         known = {"unix_socket": "socket", "host": "host", "port": "port", "user": "user"}
         arguments = [f"--{known[key]}={value}" for key, value in self.administrator.items() if key in known]

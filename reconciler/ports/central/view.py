@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.ports.mysql import census, names
-from reconciler.ports.mysql.connection import DENIED, Connection
+from reconciler.ports.mysql.connection import AGAIN, DENIED, Connection
 
 Row = Mapping[str, Any]
 
@@ -77,5 +77,8 @@ def _rows(connection: Connection, database: str, table: str, tenants: Collection
             return []
         if error.errno in DENIED:
             raise census.Unseen("the central database", f"SELECT ON {names.identifier(database)}.*") from error
+        if error.errno in AGAIN:
+            what = f"the central table {table}, which somebody has locked"
+            raise census.Unseen(what, "the end of that lock") from error
         raise
     return [dict(zip(COLUMNS[table], row, strict=True)) for row in rows]

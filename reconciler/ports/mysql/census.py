@@ -1,4 +1,4 @@
-"""What is on a server, asked for all tenants at once: databases with their marks, accounts, grants, events.
+"""What is on a server, asked for all tenants at once: databases, the names in them, accounts, grants.
 
 Facts come from the system tables, never from SHOW statements' text. What may not be seen raises ``Unseen`` when it is
 looked at, so that it is reported as unknown and never as missing. Everything is read lazily and once.
@@ -8,9 +8,10 @@ Source: MariaDB Knowledge Base, "mysql.global_priv Table", "mysql.db Table", "In
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,9 @@ from typing import Any
 from reconciler import errors
 from reconciler.ports.mysql import connection as mysql
 from reconciler.ports.mysql import names, privileges
+
+LEDGER = "_reconciler_migrations"
+"""The table in which a tenant's database keeps which files it has got: ours, and informative."""
 
 NARROW = 200
 """Up to so many names a query lists them; above, it reads everything, which is cheaper than a longer list."""
@@ -76,6 +80,29 @@ class Grant:
     privileges: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Something besides grants by which accounts reach further: ``holder`` has the role, or may act as, ``other``.
+
+    ``kind`` is ``role`` or ``proxy``; both are (user, host), the host of a role is empty.
+    """
+
+    kind: str
+    holder: tuple[str, str]
+    other: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The names in a database as a count and a checksum that does not depend on their order."""
+
+    count: int
+    checksum: str
+
+
+NOTHING = Fold(0, "0" * 16)
+
+
 class Census:
     """What one server holds, narrowed to some databases and accounts, or all of it (both None)."""
 
@@ -106,11 +133,21 @@ class Census:
     @cached_property
     def accounts(self) -> dict[tuple[str, str], Account]:
         """Every account and role by user and host."""
-        where, parameters = self._among("User", self._users)
+        # An anonymous account takes the place of others, so it is one of those that matter.
+        where, parameters = self._among("User", None if self._users is None else [*self._users, ""])
         rows = self._rows(
             f"SELECT User, Host, Priv FROM mysql.global_priv{where}", parameters, "accounts", "SELECT ON mysql.*"
         )
         return {(user, host): _account(user, host, json.loads(priv)) for user, host, priv in rows}
+
+    @cached_property
+    def links(self) -> list[Link]:
+        """Roles that were granted, and accounts that may act as another, as far as they concern the accounts."""
+        return [
+            Link(kind, (user, host), (other, name))
+            for kind, user, host, other, name, _ in self._finer
+            if kind in ("role", "proxy")
+        ]
 
     @cached_property
     def grants(self) -> tuple[Grant, ...]:
@@ -146,12 +183,65 @@ class Census:
     @cached_property
     def events(self) -> dict[str, dict[str, bool]]:
         """By database, every event's name and whether it is enabled."""
-        where, parameters = self._among("db", self._databases)
-        rows = self._rows(f"SELECT db, name, status FROM mysql.event{where}", parameters, "events", "SELECT ON mysql.*")
         found: dict[str, dict[str, bool]] = defaultdict(dict)
-        for database, name, status in rows:
-            found[_text(database)][_text(name)] = _text(status) == "ENABLED"
+        for kind, database, name, status in self._programs:
+            if kind == "event":
+                found[database][name] = status == "ENABLED"
         return found
+
+    @cached_property
+    def routines(self) -> dict[str, frozenset[str]]:
+        """By database, its functions and procedures, as in ``function total``."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for kind, database, name, _ in self._programs:
+            if kind == "routine":
+                found[database].add(name)
+        return {database: frozenset(held) for database, held in found.items()}
+
+    @cached_property
+    def version(self) -> str:
+        """The server's version as far as it tells how things are shown: ``10.11``."""
+        (said,) = (name for kind, _, name, _ in self._programs if kind == "version")
+        return ".".join(said.removeprefix("5.5.5-").split(".")[:2])
+
+    @cached_property
+    def _programs(self) -> list[tuple[str, ...]]:
+        where, parameters = self._among("db", self._databases)
+        rows = self._rows(
+            f"SELECT 'event', db, name, status FROM mysql.event{where} "
+            f"UNION ALL SELECT 'routine', db, CONCAT(LOWER(type), ' ', name), '' FROM mysql.proc{where} "
+            "UNION ALL SELECT 'version', '', VERSION(), ''",
+            [*parameters, *parameters],
+            "routines and events",
+            "SELECT ON mysql.*",
+        )
+        return [tuple(map(text, row)) for row in rows]
+
+    @cached_property
+    def folds(self) -> dict[str, Fold]:
+        """By database, the names of its tables and views. Names alone open no table, so no lock is waited for."""
+        where, parameters = self._among("TABLE_SCHEMA", self._databases)
+        rows = self._rows(
+            "SELECT TABLE_SCHEMA, COUNT(*), "
+            "LPAD(HEX(BIT_XOR(CAST(CONV(LEFT(MD5(TABLE_NAME), 16), 16, 10) AS UNSIGNED))), 16, '0') "
+            f"FROM information_schema.TABLES{where}{' AND' if where else ' WHERE'} BINARY TABLE_NAME <> '{LEDGER}' "
+            "GROUP BY BINARY TABLE_SCHEMA",
+            parameters,
+            "names of tables",
+            "SELECT ON the tenants' databases",
+        )
+        return {text(database): Fold(int(count), text(checksum)) for database, count, checksum in rows}
+
+    def tables(self, database: str) -> frozenset[str]:
+        """The names of its tables and views."""
+        rows = self._rows(
+            "SELECT TABLE_NAME FROM information_schema.TABLES "
+            f"WHERE TABLE_SCHEMA = %s AND BINARY TABLE_NAME <> '{LEDGER}'",
+            (database,),
+            "names of tables",
+            "SELECT ON the tenants' databases",
+        )
+        return frozenset(text(row[0]) for row in rows)
 
     @cached_property
     def privileges_of_all(self) -> frozenset[str]:
@@ -198,28 +288,34 @@ class Census:
         return found
 
     def _object_grants(self) -> list[Grant]:
-        tests, parameters = "", []
+        return [
+            Grant(user, host, database, name, kind, privileges.listed(held))
+            for kind, user, host, database, name, held in self._finer
+            if kind in ("table", "routine")
+        ]
+
+    @cached_property
+    def _finer(self) -> list[tuple[str, ...]]:
+        """What stands in the grant tables besides accounts and databases, in one query."""
+        objects, roles, proxies, parameters = "", "", "", list[str]()
         if self._databases is not None and self._users is not None:
-            parts, parameters = [], [*self._databases, *self._users]
-            if self._databases:
-                parts.append(f"Db IN ({', '.join(['%s'] * len(self._databases))})")
-            if self._users:
-                parts.append(f"User IN ({', '.join(['%s'] * len(self._users))})")
-            tests = f" WHERE {' OR '.join(parts)}" if parts else " WHERE FALSE"
-        found = []
-        for kind, table, column, held in (
-            ("table", "tables_priv", "Table_name", "CONCAT_WS(',', Table_priv, Column_priv)"),
-            ("routine", "procs_priv", "CONCAT(Routine_type, ' ', Routine_name)", "Proc_priv"),
-        ):
-            rows = self._rows(
-                f"SELECT User, Host, Db, {column}, {held} FROM mysql.{table}{tests}",
-                parameters,
-                "grants on tables and routines",
-                "SELECT ON mysql.*",
-            )
-            for user, host, database, name, held_text in rows:
-                found.append(Grant(user, host, database, _text(name), kind, privileges.listed(_text(held_text))))
-        return found
+            (databases, in_them), (users, theirs) = self._among("Db", self._databases), self._among("User", self._users)
+            acted, as_them = self._among("Proxied_user", self._users)
+            objects = f"{databases} OR {users.removeprefix(' WHERE ')}"
+            roles, proxies = users, f"{users} OR {acted.removeprefix(' WHERE ')}"
+            parameters = [*in_them, *theirs, *in_them, *theirs, *theirs, *theirs, *as_them]
+        rows = self._rows(
+            "SELECT 'table', User, Host, Db, Table_name, CONCAT_WS(',', Table_priv, Column_priv) "
+            f"FROM mysql.tables_priv{objects} "
+            "UNION ALL SELECT 'routine', User, Host, Db, CONCAT(Routine_type, ' ', Routine_name), Proc_priv "
+            f"FROM mysql.procs_priv{objects} "
+            f"UNION ALL SELECT 'role', User, Host, Role, '', '' FROM mysql.roles_mapping{roles} "
+            f"UNION ALL SELECT 'proxy', User, Host, Proxied_user, Proxied_host, '' FROM mysql.proxies_priv{proxies}",
+            parameters,
+            "grants on tables and routines, roles and proxies",
+            "SELECT ON mysql.*",
+        )
+        return [tuple(map(text, row)) for row in rows]
 
     def _among(self, column: str, values: list[str] | None) -> tuple[str, list[str]]:
         if values is None:
@@ -234,7 +330,18 @@ class Census:
         except errors.StatementFailed as error:
             if error.errno in mysql.DENIED:
                 raise Unseen(what, privilege) from error
+            if error.errno in mysql.AGAIN:
+                raise Unseen(f"{what}, which somebody has locked", "the end of that lock") from error
             raise
+
+
+def fold(tables: Iterable[str]) -> Fold:
+    """What ``Census.folds`` has for a database with these tables and views."""
+    count, checksum = 0, 0
+    for name in tables:
+        count += 1
+        checksum ^= int(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:16], 16)
+    return Fold(count, f"{checksum:016X}")
 
 
 def _account(user: str, host: str, priv: Mapping[str, Any]) -> Account:
@@ -267,5 +374,6 @@ def _account(user: str, host: str, priv: Mapping[str, Any]) -> Account:
     )
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """A value of a system table, where names are text in some columns and octets in others."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

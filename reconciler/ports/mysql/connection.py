@@ -33,8 +33,10 @@ GONE = frozenset({0, 1053, 1077, 1079, 1152, 1184, 1927, 2002, 2003, 2006, 2013,
 UNREACHABLE = frozenset({1040, 1044, 1045, 1129, 1130, 1203, 1226, 1251, 1275, 1698, 2002, 2003, 2026, 2054, 4151})
 DENIED = frozenset({1044, 1045, 1095, 1142, 1143, 1227, 1370, 1410})
 AGAIN = frozenset({1205, 1213})
+EXISTS = frozenset({1007, 1396})  # of CREATE DATABASE and CREATE USER
 ACCOUNT_LOCKED = 4151
 _TRIES = 8
+_LOOKED_AT = 1000  # of a statement, for its first words
 
 
 class Connection:
@@ -49,6 +51,7 @@ class Connection:
         self.server = server
         self.user = user
         self.lost = False
+        self._results = 0  # how many the last packet has given
 
     @property
     def thread(self) -> int:
@@ -76,12 +79,14 @@ class Connection:
         return rows[0][0] if rows else None
 
     def send(self, statement: str | bytes, parameters: Sequence[object] = ()) -> tuple[list[tuple[Any, ...]], int]:
-        """Send one statement: the one way through which everything goes to a server.
+        """Send one packet: the one way through which everything goes to a server.
 
-        Bytes are sent as they are (a script's own statement); all its result sets are read.
+        Bytes are sent as they are (a script's own statements); all their result sets are read, and those of the first
+        are returned.
         """
         if self.lost:
             raise errors.ConnectionLost(f"the connection to {self.server.name} was lost before this statement")
+        self._results = 0
         try:
             with self._raw.cursor() as cursor:
                 if parameters:
@@ -90,11 +95,34 @@ class Connection:
                     cursor.execute(statement)
                 rows = list(cursor.fetchall()) if cursor.description else []
                 changed = cursor.rowcount
+                self._results = 1
                 while cursor.nextset():
-                    pass
+                    self._results += 1
             return rows, changed
         except (pymysql.Error, OSError) as error:
             raise self._translated(error, statement) from error
+
+    def packet(self, statements: Sequence[bytes], *, call: bool = False) -> None:
+        """Send statements in one packet, each of which gives one result; on a connection for scripts only.
+
+        ``call`` says that it is one CALL, which gives as many results as its routine likes.
+
+        Errors: ``StatementFailed``, which tells by ``at`` which of them the server refused (those behind it did not
+        run), or says that the server took them for more or fewer statements than they are.
+        """
+        self._results = 0
+        try:
+            # A statement may end with a comment to the end of its line.
+            self.send(statements[0] if len(statements) == 1 else b"\n;\n".join(statements))
+        except errors.StatementFailed as error:
+            at = min(self._results, len(statements) - 1)
+            said = f"{self.server.name} refused {abridged(statements[at])}: {_said(error.__cause__ or error)}"
+            raise errors.StatementFailed(said, errno=error.errno, at=at) from error
+        if self._results != len(statements) and not call:
+            raise errors.StatementFailed(
+                f"{self.server.name} took {len(statements)} statement{'s' * (len(statements) != 1)} from "
+                f"{abridged(statements[0])} on for {self._results}, so it reads the script differently"
+            )
 
     def atomically(self, action: Callable[[], T]) -> T:
         """Run ``action`` inside a transaction of the server and return what it returns; rolled back if it raises.
@@ -138,7 +166,8 @@ def connect(
 ) -> Connection:
     """Log in to ``server``, as its provisioning account or as ``user`` with ``password``.
 
-    ``plain`` leaves sql_mode as the server has it, as the official client does: scripts are written for that.
+    ``plain`` leaves the session as the server has it and takes several statements in a packet, as the official client
+    does: scripts are written for that.
 
     Errors: ``ServerUnreachable`` when it does not answer or does not let the account in (then ``__cause__`` has the
     driver's error), ``PlatformMisconfigured`` when the password's source can't be read.
@@ -157,7 +186,7 @@ def connect(
             charset="utf8mb4",
             autocommit=True,
             sql_mode=None if plain else SQL_MODE,
-            client_flag=client_flags.FOUND_ROWS,
+            client_flag=client_flags.MULTI_STATEMENTS if plain else client_flags.FOUND_ROWS,
             connect_timeout=CONNECT_SECONDS,
             read_timeout=ANSWER_SECONDS,
             write_timeout=ANSWER_SECONDS,
@@ -188,10 +217,11 @@ def provisioning_password(server: Server) -> str:
 
 def abridged(statement: str | bytes) -> str:
     """A statement's first words, for messages; a literal never is one of them, so that no secret gets out."""
-    text = statement.decode("utf-8", "replace") if isinstance(statement, bytes) else statement
+    begin = statement[:_LOOKED_AT]
+    text = begin.decode("utf-8", "replace") if isinstance(begin, bytes) else begin
     words = " ".join(text.split())
     head = words.split("'", 1)[0][:80].rstrip()
-    return f"«{head}{' …' if len(head) < len(words) else ''}»"
+    return f"«{head}{' …' if len(head) < len(words) or len(statement) > _LOOKED_AT else ''}»"
 
 
 def _tls(server: Server) -> dict[str, Any]:

@@ -17,6 +17,7 @@ _STATE_AFTER: Mapping[str, TransactionState] = {
     "begin": TransactionState.OPEN,
     "undoing": TransactionState.UNDOING,
     "dropping": TransactionState.UNDOING,
+    "purging": TransactionState.PURGING,
     "committed": TransactionState.COMMITTED,
     "rolled-back": TransactionState.ROLLED_BACK,
     "stuck": TransactionState.STUCK,

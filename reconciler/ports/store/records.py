@@ -110,5 +110,11 @@ def shred(connection: sa.Connection, transaction: str) -> None:
     connection.execute(sa.delete(tables.secrets).where(tables.secrets.c.transaction_id == transaction))
 
 
+def forget(connection: sa.Connection, tenant: str) -> None:
+    """Forget a tenant that was purged, with its secrets."""
+    connection.execute(sa.delete(tables.secrets).where(tables.secrets.c.tenant == tenant))
+    connection.execute(sa.delete(tables.tenants).where(tables.tenants.c.name == tenant))
+
+
 def _json(data: Mapping[str, object]) -> str:
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,16 @@
+DELIMITER $$
+CREATE TABLE a (x int)$$ CREATE TABLE b (x int) $$
+INSERT INTO a VALUES (1); $$
+DELIMITER go
+INSERT INTO b VALUES (2) go
+/* DELIMITER ;
+*/ INSERT INTO b VALUES (3) go
+INSERT INTO a VALUES (4);
+go
+delimiter ;
+INSERT INTO a VALUES (5)\g INSERT INTO b VALUES (6)\G
+;;
+INSERT INTO b VALUES (7);
+/*!80000 SET SESSION information_schema_stats_expiry=0 */;
+/*!100100 INSERT INTO b VALUES (8) */;
+/*M!100100 INSERT INTO b VALUES (9) */;

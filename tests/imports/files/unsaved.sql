@@ -1,0 +1,5 @@
+CREATE TABLE t (a int) ENGINE=InnoDB;
+SET autocommit = 0;
+INSERT INTO t VALUES (1);
+COMMIT;
+INSERT INTO t VALUES (2);
