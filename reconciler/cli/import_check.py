@@ -17,8 +17,8 @@ from reconciler.resources import scripts
 @click.command(
     help=manual.page(
         "Say what importing FILE (or a folder of .sql files) as a product's schema would do: statements by kind, what "
-        "it makes, and everything that is refused, with its place. With --server it is tried there in a database of its "
-        "own, which is gone afterwards whatever happens; a check that was killed is swept by `reconcile recover`.",
+        "it makes, and everything that is refused, with its place. With --server it is tried there in a database of "
+        "its own, which is gone afterwards whatever happens; a check that was killed is swept by `reconcile recover`.",
         examples={
             "reconcile import-check dump.sql": "without a server, and outside of a repository too",
             "reconcile import-check sakila.sql --map-database sakila": "with the dump's own database mapped",

@@ -34,7 +34,7 @@ def lines(text: bytes) -> bytes:
 def _pattern(quoting: lexer.Quoting) -> re.Pattern[bytes]:
     strings = (lexer.single_quoted(quoting), lexer.double_quoted(quoting), lexer.BACKQUOTED)
     comments = (lexer.HASH_COMMENT, lexer.DASH_COMMENT, lexer.BLOCK_COMMENT)
-    return re.compile(rb"(%b)|(?:%b)" % (b"|".join(strings), b"|".join(comments)), re.DOTALL)
+    return re.compile(rb"(%b)|(?:%b)+" % (b"|".join(strings), b"|".join(comments)), re.DOTALL)
 
 
 def _without(found: re.Match[bytes]) -> bytes:

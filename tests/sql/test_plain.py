@@ -17,6 +17,7 @@ AS_SENT = {
     b"SELECT 5--2": b"SELECT 5--2",
     b"/*!50003 SELECT /* inner */ 1 */": b"/*!50003 SELECT  1 */",
     b"SELECT/**/1": b"SELECT 1",
+    b"SELECT/* one *//* two */1": b"SELECT 1",
     b"SELECT 'a\r\nb'\r\n": b"SELECT 'a\nb'\n",
     b"SELECT '\x00' /* binary */\r\n": b"SELECT '\x00' /* binary */\r\n",
 }
