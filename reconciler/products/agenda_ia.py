@@ -5,6 +5,7 @@ Read from top to bottom: what the product sells, what a tenant may say, the rule
 
 from __future__ import annotations
 
+import functools
 import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
@@ -158,9 +159,10 @@ class AgendaIa(Product):
         tenants = tree.valid(TENANT.name)
         domains = (validate.Used(entry, ("spec", "domain"), entry.spec.domain) for entry in tenants)
         yield from validate.unique(domains, "the domain", rule="duplicate-domain")
+        zones = _zones()
         for entry in tenants:
-            if entry.spec.timezone not in zoneinfo.available_timezones():
-                hint = did_you_mean(entry.spec.timezone, sorted(zoneinfo.available_timezones()))
+            if entry.spec.timezone not in zones:
+                hint = did_you_mean(entry.spec.timezone, sorted(zones))
                 yield entry.fault(
                     ("spec", "timezone"),
                     f"there is no time zone {entry.spec.timezone!r}",
@@ -347,6 +349,12 @@ class AgendaIa(Product):
 
 
 # --- the product's own values -----------------------------------------------------------------------------
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    # The standard library walks its whole folder of zones for every question.
+    return frozenset(zoneinfo.available_timezones())
 
 
 def _plans(catalogue: AgendaProductSpec) -> tuple[dict[str, Any], ...]:

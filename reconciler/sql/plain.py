@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 
 from reconciler.sql import lexer
 
@@ -21,7 +22,7 @@ def plain(text: bytes, quoting: lexer.Quoting) -> bytes:
         return text
     text = lines(text)
     if b"/*" in text or b"--" in text or b"#" in text:
-        text = _pattern(quoting).sub(_without, text)
+        text = b"".join(_kept(text, _pattern(quoting)))
     return text
 
 
@@ -34,16 +35,32 @@ def lines(text: bytes) -> bytes:
 def _pattern(quoting: lexer.Quoting) -> re.Pattern[bytes]:
     strings = (lexer.single_quoted(quoting), lexer.double_quoted(quoting), lexer.BACKQUOTED)
     comments = (lexer.HASH_COMMENT, lexer.DASH_COMMENT, lexer.BLOCK_COMMENT)
-    return re.compile(rb"(%b)|(?:%b)+" % (b"|".join(strings), b"|".join(comments)), re.DOTALL)
+    kept = rb"(?P<string>%b)|(?P<opens>/\*M?!)|(?P<closes>\*/)" % b"|".join(strings)
+    return re.compile(rb"%b|(?P<comments>(?:%b)+)" % (kept, b"|".join(comments)), re.DOTALL)
 
 
-def _without(found: re.Match[bytes]) -> bytes:
-    if found[1] is not None:
-        return found[1]
-    text, start, end = found.string, found.start(), found.end()
-    # The client would make one word of two, and the server refuse it.
-    joins = _WORD.match(text[start - 1 : start]) and _WORD.match(text[end : end + 1])
-    return b" " if joins else b""
+def _kept(text: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
+    """The pieces of a text that are sent."""
+    start, inside = 0, 0
+    while found := pattern.search(text, start):
+        end = found.end()
+        if found["closes"] and not inside:
+            end -= 1  # a star, and what may be the beginning of a comment
+        inside += bool(found["opens"]) - bool(found["closes"] and inside)
+        if found["comments"] is None:
+            yield text[start:end]
+        else:
+            yield text[start : found.start()]
+            if _joins(text[found.start() - 1 : found.start()], text[end : end + 1]):
+                yield b" "
+        start = end
+    yield text[start:]
 
 
+def _joins(before: bytes, after: bytes) -> bool:
+    """Whether the client would make one word of two, which the server refuses, or of two strings one with a quote."""
+    return bool(_WORD.match(before) and _WORD.match(after)) or (before == after and before in _QUOTES)
+
+
+_QUOTES = (b"'", b'"', b"`")
 _WORD = re.compile(rb"[\w$\x80-\xff]")
