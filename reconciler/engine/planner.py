@@ -116,12 +116,15 @@ def forbidden(tenant: Tenant[Any, Any], record: Record | None) -> list[errors.Fo
             )
         ]
     return [
-        errors.ForbiddenChange(f"the {what} of tenant {tenant.name} can't change from {was} to {wanted}", where=where)
-        for what, was, wanted, where in (
-            ("product", record.product, tenant.product, tenant.where),
-            ("server", record.server, tenant.server.name, tenant.at("spec", "server")),
-            ("client host", record.client_host, tenant.server.client_host, tenant.where),
-            ("database", record.database, tenant.database, tenant.where),
+        errors.ForbiddenChange(
+            f"the {what} of tenant {tenant.name} can't change from {was} to {wanted}",
+            where=tenant.at("spec", "server") if what == "server" else tenant.where,
+        )
+        for what, was, wanted in (
+            ("product", record.product, tenant.product),
+            ("server", record.server, tenant.server.name),
+            ("client host", record.client_host, tenant.server.client_host),
+            ("database", record.database, tenant.database),
         )
         if was and was != wanted
     ]

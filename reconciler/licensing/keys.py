@@ -97,6 +97,14 @@ def read_public(text: str) -> bytes:
     return key.public_bytes_raw()
 
 
+def read_ring(data: bytes) -> KeyRing:
+    """The keys in a file: a ring, or one public key in PEM. Raises `errors.Refused`, `errors.PlatformMisconfigured`."""
+    if not data.lstrip().startswith(b"-----BEGIN"):
+        return KeyRing.decode(data)
+    public = read_public(data.decode("ascii", "replace").lstrip())
+    return KeyRing((PublicKey(key_id(public), public),))
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRing:
     """The public keys that a verifier knows. Raises `errors.PlatformMisconfigured` if they contradict."""

@@ -89,7 +89,9 @@ def text(value: object, what: str) -> str:
         raise malformed(f"{what} is not a text")
     if not 1 <= len(value) <= MAX_TEXT:
         raise malformed(f"{what} has {len(value)} characters; 1 to {MAX_TEXT} are allowed")
-    if value != value.strip() or any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
+    # What is printable has no control character; most texts are, and are not looked at sign by sign.
+    controls = not value.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in value)
+    if controls or value != value.strip():
         raise malformed(f"{what} has a control character, or a space at an end")
     return value
 

@@ -119,6 +119,8 @@ def env_line(key: str, value: str) -> str:
 
 
 def _masked(value: Any) -> Any:
+    if type(value) is str:  # as nearly everything is; every tenant's files are compared with each plan
+        return value
     match value:
         case Secret():
             return f"secret {value.name} {value.version}"

@@ -7,6 +7,7 @@ undo tells which of two folders is ours.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import stat
@@ -28,7 +29,7 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 _STAGED = "delivery"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Delivery(resource.Resource):
     """The files of ``tenant``, by name. ``fact`` is what was recorded: recipes, and each file's size and sha256."""
 
@@ -67,7 +68,7 @@ class Delivery(resource.Resource):
                 f"the delivery folder of {self.tenant} exists, and this platform did not deliver it"
             )
         before: Mapping[str, str] = self.fact.get("recipes", {})
-        wanted = self._recipes()
+        wanted = self._recipes
         details = [
             (name, "" if name not in before else "as delivered", "rewritten" if name in wanted else "removed")
             for name in sorted({*before, *wanted})
@@ -118,7 +119,7 @@ class Delivery(resource.Resource):
         written[MANIFEST] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
         files.settle(folder)
         files.settle(workspace)
-        return {"recipes": self._recipes(), "files": written}
+        return {"recipes": self._recipes, "files": written}
 
     @classmethod
     def undo(cls, change: Change, session: Session) -> None:
@@ -130,6 +131,7 @@ class Delivery(resource.Resource):
         """Whether the transaction's folder is gone."""
         return session.ports.files.listing(session.workspace) is None
 
+    @functools.cached_property
     def _recipes(self) -> dict[str, str]:
         return {name: plan.digest(content.recipe()) for name, content in self.files.items()}
 
