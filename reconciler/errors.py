@@ -217,6 +217,16 @@ class PlanUnusable(ReconcileError):
     advice = "Make the file again: `reconcile plan --out FILE`."
 
 
+class SnapshotUnusable(ReconcileError):
+    """The file is no snapshot, its signature is not good, or it is of another platform or of another place."""
+
+    code = "snapshot-unusable"
+    exit = 65
+    advice = (
+        "Take a new one where the platform is applied, `reconcile snapshot`, and publish it together with its keys."
+    )
+
+
 class TenantLeased(ReconcileError):
     """Another living process works on this tenant."""
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.support import matrix
 from tests.support import server as servers
 
 EXTERNAL = "RECONCILE_TEST_SERVER"
 _start_seconds = pytest.StashKey[list[float]]()
+_cells = pytest.StashKey[matrix.Cells]()
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +70,24 @@ class _Report:
             terminalreporter.write_line(f"private MariaDB: {len(seconds)} started, the slowest in {max(seconds):.1f} s")
 
 
+@pytest.fixture
+def cells(request: pytest.FixtureRequest) -> matrix.Cells:
+    """Where a test records the faults that it made and judged (see tests/support/matrix.py)."""
+    made = matrix.Cells()
+    request.node.stash[_cells] = made
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Put a test's cells onto its report."""
+    result = yield
+    if (made := item.stash.get(_cells, None)) is not None and len(made):
+        item.user_properties.append(matrix.carried(made))
+    return result
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the report."""
+    """Register the reports."""
     config.pluginmanager.register(_Report())
+    config.pluginmanager.register(matrix.Collector())

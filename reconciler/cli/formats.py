@@ -38,10 +38,15 @@ def of_plan(found: plans.Plan, form: str, folder: str) -> str:
         "text": lambda: styled.plain(report.lines(found)),
         "json": lambda: data.text(data.plan(found)),
         "markdown": lambda: markdown.render(found),
-        "github": lambda: github.render(findings.of_plan(found), styled.flat(report.summary(found)), folder=folder),
+        "github": lambda: github.render(findings.of_plan(found), _summary(found), folder=folder),
         "sarif": lambda: data.text(sarif.log(findings.of_plan(found), verb="plan", folder=folder)),
     }
     return render[form]()
+
+
+def _summary(found: plans.Plan) -> str:
+    origin = f" {report.origin(found.snapshot).capitalize()}." if found.snapshot else ""
+    return styled.flat(report.summary(found)) + origin
 
 
 def of_error(error: errors.ReconcileError, form: str, folder: str) -> str:

@@ -148,10 +148,7 @@ def _ring(file: Path | None, context: click.Context) -> keys.KeyRing | None:
             return None
     data = _read(file)
     try:
-        if not data.lstrip().startswith(b"-----BEGIN"):
-            return keys.KeyRing.decode(data)
-        public = keys.read_public(data.decode("ascii", "replace").lstrip())
-        return keys.KeyRing((keys.PublicKey(keys.key_id(public), public),))
+        return keys.read_ring(data)
     except (errors.Refused, errors.PlatformMisconfigured) as error:
         raise errors.PlatformMisconfigured(f"{_shown(file)}: {error.message}", advice=_RING_ADVICE) from None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from reconciler import errors
-from reconciler.cli import formats, manual, options, settings
+from reconciler.cli import formats, manual, options, settings, snapshots
 from reconciler.engine import reconcile
 from reconciler.model import outcome, saved
 from reconciler.model import plan as plans
@@ -30,6 +30,7 @@ CHANGES = 2
             "reconcile plan --format json": "for programs",
             "reconcile plan --format github --report markdown=plan.md": "annotations, and a comment in a file",
             "reconcile plan --out plan.json": "save it: `reconcile apply plan.json` does exactly that",
+            "reconcile plan --offline --snapshot snapshot.json.gz": "from what `reconcile snapshot` published",
         },
         exits={0: "in sync, or planned"},
         also=(2, 3, 65, 69, 78),
@@ -43,6 +44,22 @@ CHANGES = 2
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also save the plan, for `reconcile apply FILE`.",
+)
+@click.option("--offline", is_flag=True, help="Plan from a snapshot: no server, no store, no password.")
+@click.option(
+    "--snapshot",
+    "snapshot_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help=f"What `reconcile snapshot` made. Default: {snapshots.DEFAULT}.",
+)
+@click.option(
+    "--keys",
+    "ring_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help=f"The public keys that vouch for it: a ring, or one key in PEM. Default: {snapshots.PUBLIC}, or those of the "
+    "platform.",
 )
 @options.output_as(
     *formats.PLAN,
@@ -63,13 +80,19 @@ def plan(
     deep: bool,
     detailed_exitcode: bool,
     out: Path | None,
+    offline: bool,
+    snapshot_file: Path | None,
+    ring_file: Path | None,
     output: str,
     reports: tuple[formats.Report, ...],
 ) -> int:
     """Plan; returns the exit status."""
+    _fitting(offline=offline, deep=deep, out=out, given=(snapshot_file, ring_file))
     folder = git.folder_in_checkout(call.root)
     try:
-        with settings.wanted(call, names) as setting:
+        with settings.wanted(call, names, offline=offline) as setting:
+            if offline:
+                setting = snapshots.recalled(setting, snapshot_file, ring_file)
             found = reconcile.plan(setting, reconcile.Options(tenants=names, deep=deep))
             platform_id = setting.place.platform_id
     except errors.UsageError:
@@ -98,6 +121,22 @@ def _failed(
     # Not the lines of the specs: in a log of GitHub's, one that begins with :: would be taken for a command.
     call.say(problem.lines(error))
     return error.exit
+
+
+def _fitting(*, offline: bool, deep: bool, out: Path | None, given: tuple[Path | None, ...]) -> None:
+    """Errors: ``UsageError`` for options that say nothing together."""
+    if not offline and any(given):
+        raise errors.UsageError("--snapshot and --keys are for plans from a snapshot", advice="Add --offline.")
+    if offline and deep:
+        raise errors.UsageError(
+            "--deep looks inside of tenants, and a snapshot has no more than what a default look sees",
+            advice="Leave --deep out, or plan where the servers can be reached.",
+        )
+    if offline and out is not None:
+        raise errors.UsageError(
+            "a plan from a snapshot can't be saved for apply, because it binds nothing that stands on a server",
+            advice="Save a plan where the servers can be reached; --report writes this one for people and programs.",
+        )
 
 
 def _save(file: Path, text: str) -> None:

@@ -30,6 +30,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "import-check": Entry("import_check:import_check", "Check a SQL file, and try it on a server."),
         "plan": Entry("plan:plan", "Show what apply would do, and change nothing."),
         "apply": Entry("apply:apply", "Carry it out: each tenant fully ready, or as before."),
+        "snapshot": Entry("snapshot:snapshot", "Publish what is there, to plan from without servers."),
         "recover": Entry("recover:recover", "Settle what a dead process left open."),
         "trash": Entry("trash:trash", "Deleted tenants: list, restore, purge."),
     },

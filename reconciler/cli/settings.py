@@ -14,8 +14,8 @@ from reconciler.report import styled
 
 
 @contextmanager
-def wanted(call: options.Call, tenants: Collection[str]) -> Iterator[settings.Setting]:
-    """The setting of a command that works on tenants: all of them, or ``tenants``.
+def wanted(call: options.Call, tenants: Collection[str], *, offline: bool = False) -> Iterator[settings.Setting]:
+    """The setting of a command that works on tenants: all of them, or ``tenants``; ``offline`` without the store.
 
     Errors: ``InvalidSpecs``; with ``tenants`` only for faults in their files and in what all tenants stand on.
     """
@@ -23,7 +23,7 @@ def wanted(call: options.Call, tenants: Collection[str]) -> Iterator[settings.Se
     if tenants:
         tree, _ = specs.check(call.root)
         tolerate = lambda fault: specs.harmless(tree, fault, tenants)  # noqa: E731
-    with _opened(call, tolerate) as setting:
+    with _opened(call, tolerate, offline=offline) as setting:
         yield setting
 
 
@@ -45,8 +45,10 @@ def recorded(call: options.Call) -> Iterator[settings.Setting]:
 
 
 @contextmanager
-def _opened(call: options.Call, tolerate: Callable[[errors.Fault], bool]) -> Iterator[settings.Setting]:
-    setting = settings.load_setting(call.root, Ports(), tolerate=tolerate)
+def _opened(
+    call: options.Call, tolerate: Callable[[errors.Fault], bool], *, offline: bool = False
+) -> Iterator[settings.Setting]:
+    setting = settings.load_setting(call.root, Ports(), tolerate=tolerate, offline=offline)
     try:
         yield setting
     finally:

@@ -119,7 +119,7 @@ def purge(call: options.Call, tenant: str, now: bool, yes: bool, output: str) ->
 @trash.command(
     help=manual.page(
         "Write the final dump of a purged tenant to stdout, opened with the sealing key. FILE is what the purge named.",
-        examples={"reconcile trash open state/trash/purged/clinica-sol-1f0c33aa/database.sql.sealed > sol.sql": ""},
+        examples={"reconcile trash open state/trash/.purged/clinica-sol-1f0c33aa/database.sql.sealed > sol.sql": ""},
         exits={0: "written"},
         also=(65, 78),
     )

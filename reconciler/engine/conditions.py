@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +65,8 @@ def of_tenants(setting: Setting, tenant: str | None = None) -> list[Status]:
     past: dict[str, list[journal.Transaction]] = defaultdict(list)
     for entry in transactions:
         past[entry.tenant].append(entry)
-    names = sorted(name for name in {*known, *past} if not name.startswith("@"))  # the platform's own doings
+    gone = {name for name, entries in past.items() if name not in known and _purged(entries[0])}
+    names = sorted(name for name in {*known, *past} - gone if not name.startswith("@"))  # the platform's own doings
     if tenant is not None and tenant not in names:
         raise errors.UsageError(
             f"nothing is on record of a tenant {tenant}", advice="`reconcile status` lists the tenants on record."
@@ -83,7 +85,8 @@ def _read(connection: sa.Connection, tenant: str | None) -> tuple[Any, ...]:
     products: dict[str, str] = {}
     for entry in transactions:
         if entry.tenant not in known and entry.tenant not in products:
-            products[entry.tenant] = str(journal.entries(connection, entry.id)[0].body.get("product", ""))
+            with suppress(errors.JournalBroken):  # `history --verify` is what speaks of that
+                products[entry.tenant] = str(journal.entries(connection, entry.id)[0].body.get("product", ""))
     return known, transactions, holders, products
 
 
@@ -161,6 +164,10 @@ def _stalled(past: list[journal.Transaction]) -> Condition:
         return Condition("Stalled", TRUE, "RollbackFailed", message, since)
     message = f"transaction {_short(last)} ({last.action}) failed and was undone"
     return Condition("Stalled", TRUE, "RolledBack", message, since)
+
+
+def _purged(last: journal.Transaction) -> bool:
+    return last.action == "purge" and last.state is TransactionState.COMMITTED
 
 
 def _short(transaction: journal.Transaction) -> str:

@@ -18,6 +18,7 @@ from reconciler.engine.saga import Saga
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
 from reconciler.model import saved
+from reconciler.model.goal import Goal
 from reconciler.model.outcome import Failure, Leftover, Outcome, Result
 from reconciler.model.tenant import Tenant
 from reconciler.ports.store import journal, leases
@@ -127,9 +128,12 @@ class Crew:
         """Settle what is open, look, and say how it ends if there is nothing to do or it must not be done."""
         settled = settle_open(self.tools, saga.lease)
         stuck = [entry for entry in settled if entry.leftovers]
+        finished = [entry for entry in settled if entry.forward]
         seconds = self.setting.ports.clock.monotonic() - started
         if stuck:
             return settled_outcome(stuck[0], seconds)
+        if finished and saga.tenant.goal is Goal.PURGED:
+            return settled_outcome(finished[0], seconds)
         planned = saga.look()
         if self.reviewed is not None:
             reviewed = self.reviewed[saga.tenant.name]

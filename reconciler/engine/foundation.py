@@ -178,7 +178,11 @@ def _guard_keys(setting: Setting) -> None:
 
 
 def _guard_folders(setting: Setting) -> None:
-    for what, folder in (("delivery", setting.place.deliveries), ("keys", setting.keys.directory)):
+    for what, folder in (
+        ("delivery", setting.place.deliveries),
+        ("keys", setting.keys.directory),
+        ("trash", setting.place.trash),
+    ):
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise errors.DeliveryUnusable(f"{folder} is a symlink or a file; `{what}.directory` has to be a folder")
         if git.would_commit(folder):

@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 
 from reconciler import errors
+from reconciler.licensing import armor, keys, terms
 from reconciler.licensing import format as license_format
-from reconciler.licensing import keys, terms
 from reconciler.ports.ports import Ports
 from reconciler.ports.secrets import Vault
 
@@ -77,6 +77,15 @@ class KeyFolder:
         """A license file over the terms, signed with the key that they name."""
         granted = terms.decode(json.dumps(members).encode())
         return license_format.sign(granted, self._key(f"license-{granted.kid}.seed"))
+
+    def attest(self, kind: str, digest: str) -> tuple[str, str]:
+        """The id of the key that signs, and its signature over the digest of something of ``kind``, in base64.
+
+        The kind is part of what is signed, so that no signature passes for one over something else.
+        """
+        kid = self.signing
+        text = license_format.signed_text(kind, kid, digest)
+        return kid, armor.encode64(keys.sign(self._key(f"license-{kid}.seed"), text))
 
     def _key(self, name: str) -> bytes:
         data = self.ports.files.read(self.directory / name)

@@ -5,18 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reconciler import errors
+from reconciler.engine import foundation, preflight, purge
 from reconciler.engine import reveal as sealed
 from reconciler.engine.setting import Setting
 from reconciler.model import names
+from reconciler.model.change import Change
 from reconciler.model.given import PENDING
+from reconciler.model.goal import Goal
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
+from reconciler.model.snapshot import Snapshot
 from reconciler.model.tenant import Tenant
+from reconciler.ports import listed
 from reconciler.ports.mysql.connection import Connection
 from reconciler.ports.session import Session
+from reconciler.resources import delivery, recollection
 from reconciler.resources.sight import Sight
 
 
@@ -41,16 +48,95 @@ class Readers:
             self._open.popitem()[1].close()
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A look at many tenants: what is seen of them, what a server has against any change, what the platform lacks.
+
+    ``refusals`` and ``lacking`` ask when they are called; their errors are those of ``preflight`` and ``foundation``.
+    """
+
+    sight: Sight
+    refusals: Callable[[Server, bool], list[errors.Refused]]
+    folders: Callable[[], list[errors.Refused]]
+    lacking: Callable[[], list[Change]]
+
+
 @contextmanager
-def overview(setting: Setting, tenants: Iterable[Tenant[Any, Any]], *, deep: bool) -> Iterator[Sight]:
-    """A look at many tenants at once, from connections that are closed afterwards."""
+def overview(setting: Setting, tenants: Iterable[Tenant[Any, Any]], *, deep: bool) -> Iterator[Overview]:
+    """A look at many tenants at once, from connections that are closed afterwards; or at the setting's snapshot."""
+    if setting.snapshot is not None:
+        yield _remembered(setting, setting.snapshot)
+        return
     readers = Readers(setting)
     try:
         chosen = list(tenants)
         reveal = _opener(setting, chosen)
-        yield _sight(setting, readers, chosen, deep=deep, transaction=PENDING, reveal=reveal)
+        yield Overview(
+            sight=_sight(setting, readers, chosen, deep=deep, transaction=PENDING, reveal=reveal),
+            refusals=lambda server, acts: preflight.check_server(readers(server), server, setting, acts=acts).refusals,
+            folders=lambda: list(preflight.check_delivery(setting)),
+            lacking=lambda: list(foundation.changes(setting, readers(setting.servers[setting.place.central_server]))),
+        )
     finally:
         readers.close()
+
+
+def recording(setting: Setting, connection: Callable[[Server], Connection]) -> recollection.Recording:
+    """A look at everything there is, to be written down."""
+    return recollection.Recording(
+        place=setting.place,
+        ports=setting.ports,
+        connection=connection,
+        central_server=setting.servers[setting.place.central_server],
+    )
+
+
+def address(setting: Setting, server: Server) -> str:
+    """Where a server is, whatever folder the repository lies in."""
+    return server.address.replace(f"unix:{setting.root}/", "unix:")
+
+
+def _remembered(setting: Setting, found: Snapshot) -> Overview:
+    """A look at a snapshot. A server that is somewhere else by now is not the one that was seen."""
+    place = setting.place
+    shelves = {place.deliveries: found.deliveries, place.trash: found.trash}
+    known = {
+        name: seen
+        for name, seen in found.servers.items()
+        if name in setting.servers and address(setting, setting.servers[name]) == seen.address
+    }
+
+    def refusals(server: Server, acts: bool) -> list[errors.Refused]:
+        seen = known.get(server.name)
+        if seen is None:
+            return []  # what is there is unknown, and that is said
+        if seen.unreachable:
+            raise errors.ServerUnreachable(seen.unreachable)
+        return [_refused(entry) for entry in seen.refusals]
+
+    return Overview(
+        sight=recollection.Recollection(
+            place=place,
+            ports=replace(setting.ports, files=listed.Listed(shelves, delivery.MANIFEST)),
+            connection=recollection.no_connection,
+            central_server=setting.servers[place.central_server],
+            known={
+                name: recollection.Known(seen.census, seen.held, seen.settings, seen.tables)
+                for name, seen in known.items()
+            },
+            rows_of_central=found.rows,
+            renames=found.renames,
+        ),
+        refusals=refusals,
+        folders=lambda: [_refused(entry) for entry in found.refusals],
+        lacking=lambda: [Change.from_data(entry) for entry in found.platform_changes],
+    )
+
+
+def _refused(entry: tuple[str, str, str]) -> errors.Refused:
+    code, message, advice = entry
+    classes = {kind.code: kind for kind in errors.tree(errors.Refused) if issubclass(kind, errors.Refused)}
+    return classes.get(code, errors.Refused)(message, advice=advice)
 
 
 def close_up(setting: Setting, session: Session, tenant: Tenant[Any, Any], *, deep: bool) -> Sight:
@@ -89,13 +175,14 @@ def _sight(
     reveal: Callable[[Server, str, Secret], str] | None,
 ) -> Sight:
     databases = sorted({tenant.database for tenant in tenants if tenant.database})
+    scratch = [purge.scratch_of(tenant, transaction) for tenant in tenants if tenant.goal is Goal.PURGED]
     return Sight(
         place=setting.place,
         ports=setting.ports,
         connection=connection,
         central_server=setting.servers[setting.place.central_server],
         tenants=[tenant.name for tenant in tenants],
-        databases=databases,
+        databases=[*databases, *filter(None, scratch)],
         users=[account for database in databases for account in (names.owner(database), names.application(database))],
         deep=deep,
         transaction=transaction,

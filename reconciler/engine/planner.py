@@ -80,7 +80,8 @@ def plan_tenant(
         for change in changes:
             overlay[address] = change.after
         found.append((step, seen, changes))
-    if any(changes for _, _, changes in found):
+    differing = frozenset(change.summary for _, _, changes in found for change in changes)
+    if differing:
         for step, seen, changes in found:
             if not changes:
                 changes += [replace(change, step=step.name) for change in step.wanted.follow(seen)]
@@ -95,10 +96,29 @@ def plan_tenant(
             unknown=tuple(unknown),
             where=tenant.where,
             reports=tuple(reports),
-            spec=plan.digest([tenant.data, catalogue_digest(tenant), tenant.server.as_data()]) if pairs else "",
+            differing=differing,
+            spec=_standing(tenant, sight, steps) if pairs else "",
             observed={address: plan.digest(look) for address, look in looks.items()} if pairs else {},
         ),
         [wanted for _, wanted in pairs],
+    )
+
+
+def _standing(tenant: Tenant[Any, Any], sight: Sight, steps: list[Step[Resource]]) -> str:
+    """A digest over everything that was written by people and that a plan of this tenant stands on."""
+    place, server = sight.place, tenant.server
+    folders = [
+        str(path.relative_to(tenant.root)) if path.is_relative_to(tenant.root) else str(path)
+        for path in (place.deliveries, place.trash)
+    ]
+    return plan.digest(
+        [
+            tenant.data,
+            catalogue_digest(tenant),
+            [server.name, server.host, server.port, server.user, server.client_host, list(server.advertise)],
+            [place.central_server, place.central_database, *folders],
+            [step.wanted.bound() for step in steps],
+        ]
     )
 
 

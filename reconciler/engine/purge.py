@@ -7,7 +7,7 @@ so whoever finds it open goes on: the engine that began it, or a recovery with n
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,13 +31,13 @@ from reconciler.resources.database import Database
 from reconciler.resources.final_dump import FinalDump, Rehearsal
 from reconciler.resources.resource import Resource
 
-_SCRATCH = "_rehearsal"
+PENDING_ID = "0" * 32
 
 
 def steps(tenant: Tenant[Any, Any], given: Given) -> Iterator[Step[Resource]]:
     """What comes before the point of no return, and the list of what is destroyed behind it."""
     server, database = tenant.server, tenant.database
-    scratch = names.shortened(database, names.DATABASE_LIMIT, _SCRATCH) if database else ""
+    scratch = scratch_of(tenant, given.transaction)
     accounts: list[tuple[str, str, str]] = []
     if database:
         secrets = given.record.secrets if given.record else {}
@@ -48,6 +48,13 @@ def steps(tenant: Tenant[Any, Any], given: Given) -> Iterator[Step[Resource]]:
     if database:
         yield Step("rehearsal", Database(tenant.name, server, scratch, (), recorded=False))
         yield Step("rehearsal", Rehearsal(tenant.name, server, database, scratch))
+
+
+def scratch_of(tenant: Tenant[Any, Any], transaction: str) -> str:
+    """The database that a final dump is loaded into: its name is longer behind the prefix than any tenant's can be."""
+    if not tenant.database:
+        return ""
+    return names.shortened(tenant.database, names.DATABASE_LIMIT, f"_rehearsal_{transaction or PENDING_ID}")
 
 
 def kept_until(setting: Setting, record: Record) -> str:
@@ -68,12 +75,17 @@ def check(setting: Setting, record: Record, *, now: bool) -> None:
         )
 
 
-def pass_point(store: stores.Store, lease: leases.Lease, transaction: str, clock: Clock) -> None:
-    """The point of no return. Errors: ``LeaseLost``, ``StoreFailed``; then it may or may not have been passed."""
+def pass_point(
+    store: stores.Store, lease: leases.Lease, transaction: str, clock: Clock, facts: Mapping[str, Any]
+) -> None:
+    """The point of no return, with where the final dump is and what it came to.
+
+    Errors: ``LeaseLost``, ``StoreFailed``; then it may or may not have been passed.
+    """
     now = clock.stamp()
 
     def write(connection: sa.Connection) -> None:
-        journal.append(connection, transaction, "purging", {}, token=lease.token, at=now)
+        journal.append(connection, transaction, "purging", {"facts": facts}, token=lease.token, at=now)
         journal.advance(connection, transaction, TransactionState.PURGING, token=lease.token)
 
     leases.fenced(store, lease, write)

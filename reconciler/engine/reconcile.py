@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler import errors
-from reconciler.engine import crew, foundation, observe, outbox, planner, preflight, recovery, removal, sweep
+from reconciler.engine import crew, foundation, observe, outbox, planner, recovery, removal, snapshot, sweep
 from reconciler.engine import purge as purging
 from reconciler.engine.progress import Progress
 from reconciler.engine.setting import Setting
@@ -25,7 +25,6 @@ from reconciler.model.record import Record
 from reconciler.model.saved import SavedPlan
 from reconciler.model.secret import Secret
 from reconciler.model.tenant import Tenant
-from reconciler.ports.mysql.connection import Connection
 from reconciler.ports.store import journal, leases, records
 
 
@@ -50,20 +49,19 @@ class Options:
 
 def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Plan:
     """The dry run: what ``apply`` would do. Changes nothing and takes no lease. ``acts`` says that it will be done, so
-    that an account that can only look is refused.
+    that an account that can only look is refused. A snapshot in the setting is looked at in place of the world.
 
     Errors: ``ServerUnreachable`` if the central server, or every server, can't be reached; ``PlatformMisconfigured``.
     """
     known = setting.records()
     tenants, others = _work(setting, options, known)
-    with observe.overview(setting, tenants, deep=options.deep) as sight:
-        central = sight.connection(sight.central_server)
-        refused = _refused(setting, tenants, sight.connection, acts=acts)
-        platform = _platform(setting, central, refused[setting.place.central_server])
+    with observe.overview(setting, tenants, deep=options.deep) as look:
+        refused = _refused(setting, tenants, look, acts=acts)
+        platform = _platform(look, refused[setting.place.central_server])
         left = _left_behind(setting, known)
         planned = []
         for tenant in tenants:
-            entry = _planned(setting, tenant, known.get(tenant.name), sight, refused)
+            entry = _planned(setting, tenant, known.get(tenant.name), look.sight, refused)
             planned.append(_unclaimed(setting, tenant, entry, left) if tenant.goal is Goal.PRESENT else entry)
     planned += others
     return plans.Plan(
@@ -72,6 +70,7 @@ def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Pla
         deep=options.deep,
         tenants=tuple(sorted(planned, key=lambda entry: entry.tenant)),
         platform=platform,
+        snapshot=snapshot.taken(setting),
     )
 
 
@@ -87,8 +86,7 @@ def apply(
         _bind(setting, saved)
         options = replace(options, tenants=_reviewed(setting, saved), deep=saved.deep)
         if not options.tenants:
-            nothing = plans.Plan(setting.revision, setting.ports.clock.stamp(), options.deep, ())
-            return nothing, _gone(saved, ())
+            return _platform_only(setting, saved, confirm)
     planned = plan(setting, options, acts=True)
     if saved is not None and (more := {change.summary for change in planned.platform} - {*saved.platform}):
         raise errors.PlanStale(f"since the plan was saved, the platform needs more: {'; '.join(sorted(more))}")
@@ -100,7 +98,7 @@ def apply(
     try:
         outcomes = _carried_out(setting, options, progress, planned)
         if saved is not None:
-            outcomes += _gone(saved, options.tenants)
+            outcomes += _gone(saved, {outcome.tenant for outcome in outcomes})
         with suppress(errors.ReconcileError):
             outbox.deliver(setting, progress)
         return planned, outcomes
@@ -128,6 +126,11 @@ def purge(setting: Setting, name: str, progress: Progress, *, now: bool) -> Outc
     Errors: ``UsageError`` if it is not in the trash, ``GuardRefused`` if it must be kept.
     """
     record = _in_trash(setting, name)
+    if setting.specs.unread or any(document.name == name for document in setting.specs.tenants):
+        raise errors.GuardRefused(
+            f"tenant {name} is not purged: it has a spec again, or a file that may hold it can't be read",
+            advice="Remove its spec, or mend what `reconcile validate` shows.",
+        )
     purging.check(setting, record, now=now)
     return _alone(setting, removal.tenant_of(setting, record, Goal.PURGED), progress)
 
@@ -146,8 +149,14 @@ def recover(setting: Setting, progress: Progress) -> list[Outcome]:
             except errors.TenantLeased as error:
                 outcomes.append(crew.failed(tenant, Result.LEASED, error, "", 0.0))
                 continue
-            settled = crew.settle_open(tools, lease)
-            held.release(lease)
+            try:
+                settled = crew.settle_open(tools, lease)
+            except errors.JournalBroken as error:
+                # Nothing is undone by a record that was tampered with; the other tenants are not affected.
+                outcomes.append(crew.failed(tenant, Result.STUCK, error, "", 0.0))
+                continue
+            finally:
+                held.release(lease)
             seconds = setting.ports.clock.monotonic() - started
             outcomes += [crew.settled_outcome(entry, seconds) for entry in settled]
         sweep.sweep(setting)
@@ -166,16 +175,19 @@ def _carried_out(setting: Setting, options: Options, progress: Progress, planned
     open_before = {entry.tenant for entry in store.read(lambda c: journal.unsettled(c, by_name))}
     work, outcomes = [], []
     for entry in planned.tenants:
-        if options.saved is not None and entry.tenant in by_name:
-            work.append(by_name[entry.tenant])
+        if options.saved is not None:
+            if entry.tenant in by_name:
+                work.append(by_name[entry.tenant])
         elif entry.action is plans.Action.ORPHANED or (entry.action is plans.Action.UNCHANGED and not open_before):
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
         elif entry.blockers and (entry.tenant not in open_before or entry.tenant not in by_name):
             outcomes.append(crew.blocked(entry))
         elif entry.action is plans.Action.UNCHANGED and entry.tenant not in open_before:
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
-        else:
+        elif entry.tenant in by_name:
             work.append(by_name[entry.tenant])
+        else:
+            outcomes.append(crew.stale(entry.tenant, ["somebody else has changed it: plan again"]))
     held = setting.leases()
     workers = _crew(setting, options, progress, held)
     try:
@@ -240,10 +252,23 @@ def _reviewed(setting: Setting, saved: SavedPlan) -> tuple[str, ...]:
 
 def _gone(saved: SavedPlan, there: Collection[str]) -> list[Outcome]:
     return [
-        crew.stale(name, [f"its spec is gone, or has faults; the plan would {entry.action.value} it"])
+        crew.stale(name, [f"it is not to be worked on any more; the plan would {entry.action.value} it"])
         for name, entry in saved.tenants.items()
         if name not in there
     ]
+
+
+def _platform_only(
+    setting: Setting, saved: SavedPlan, confirm: Callable[[plans.Plan], bool] | None
+) -> tuple[plans.Plan, list[Outcome]]:
+    """A saved plan of which no tenant is left: the platform may still have to be laid."""
+    with observe.overview(setting, [], deep=saved.deep) as look:
+        changes = tuple(look.lacking())
+    planned = plans.Plan(setting.revision, setting.ports.clock.stamp(), saved.deep, (), changes)
+    if changes and (confirm is None or confirm(planned)):
+        foundation.check(setting)
+        foundation.lay(setting).opened().close()
+    return planned, _gone(saved, ())
 
 
 def _work(
@@ -287,9 +312,9 @@ def _planned(
     return replace(planned, action=plans.Action.BLOCKED, blockers=tuple(blockers))
 
 
-def _platform(setting: Setting, central: Connection, refused: object) -> tuple[Change, ...]:
+def _platform(look: observe.Overview, refused: object) -> tuple[Change, ...]:
     try:
-        return tuple(foundation.changes(setting, central))
+        return tuple(look.lacking())
     except errors.MissingPrivilege as error:
         # What the preflight says of an account that provisions is all that it lacks, not only what was met first.
         said = refused if isinstance(refused, list) else []
@@ -297,16 +322,15 @@ def _platform(setting: Setting, central: Connection, refused: object) -> tuple[C
 
 
 def _refused(
-    setting: Setting, tenants: list[Tenant[Any, Any]], connection: Callable[[Any], Connection], *, acts: bool
+    setting: Setting, tenants: list[Tenant[Any, Any]], look: observe.Overview, *, acts: bool
 ) -> dict[str, errors.ReconcileError | list[errors.Refused]]:
     """By server: what speaks against any change there, or why it can't be reached."""
     found: dict[str, errors.ReconcileError | list[errors.Refused]] = {}
-    folder = list(preflight.check_delivery(setting))
+    folder = look.folders()
     for name in {tenant.server.name for tenant in tenants} | {setting.place.central_server}:
         server = setting.servers[name]
         try:
-            finding = preflight.check_server(connection(server), server, setting, acts=acts)
-            found[name] = [*finding.refusals, *folder]
+            found[name] = [*look.refusals(server, acts), *folder]
         except errors.ServerUnreachable as error:
             if name == setting.place.central_server:
                 raise

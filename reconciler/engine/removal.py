@@ -45,7 +45,7 @@ def tenant_of(setting: Setting, record: Record, goal: Goal) -> Tenant[Any, Any]:
         name=record.tenant,
         product=record.product,
         root=setting.root,
-        server=server,
+        server=replace(server, client_host=record.client_host),
         database=record.database,
         spec=product.tenant_kind.build(record.spec),
         catalogue=catalogue.spec,
@@ -63,13 +63,14 @@ def leaving(
     """
     present = {document.name for document in setting.specs.tenants}
     gone = [record for name, record in known.items() if name not in present and not trashed(record)]
-    gone = [record for record in gone if not chosen or record.tenant in chosen]
     if not setting.platform.guards.prune:
-        return [], [_orphan(record) for record in gone]
+        return [], [_orphan(record) for record in gone if not chosen or record.tenant in chosen]
     held = [record for record in gone if HOLD in record.facts]
     going = [record for record in gone if HOLD not in record.facts]
     staying = {name for name, record in known.items() if not trashed(record)} - {record.tenant for record in going}
+    # All that are gone count, whichever are chosen: else they could be let go one by one.
     refused = guard.refusals([r.tenant for r in going], staying, setting.platform.guards, allowed=allowed)
+    going, held = ([r for r in found if not chosen or r.tenant in chosen] for found in (going, held))
     tenants, others = [], [_orphan(record) for record in held]
     for record in going:
         try:

@@ -55,6 +55,7 @@ class Saga:
     _timings: list[float] = field(default_factory=list)
     _step: str = ""
     _begun: int = 0
+    _stood: frozenset[str] = frozenset()
     _first: dict[str, Any] = field(default_factory=dict)
     _transaction: journal.Transaction | None = None
 
@@ -79,12 +80,30 @@ class Saga:
             record=self._record,
             draw=self._draw,
             draw_token=self._draw_token,
+            transaction=self.id,
         )
+        self._goal_holds()
         self._session = self._new_session()
         if self.lease.taken_over:
             self._session.expel()
         self.plan, self._wanted = self._planned(self._given, deep=self.deep)
+        if self._record and self.plan.changes and not self.deep and self.tenant.goal is not Goal.PURGED:
+            # The proof looks deep. What only a deep look finds stood there before, and was not asked to be mended.
+            deep, _ = self._planned(self._given, deep=True)
+            self._stood = _needed(deep) - _needed(self.plan)
         return self.plan
+
+    def _goal_holds(self) -> None:
+        """What was asked for may have been settled otherwise before the lease was taken.
+
+        Errors: ``GuardRefused`` if so.
+        """
+        record, goal, name = self._record, self.tenant.goal, self.tenant.name
+        trashed = record is not None and removal.trashed(record)
+        if goal in (Goal.RESTORED, Goal.PURGED) and not trashed:
+            raise errors.GuardRefused(f"tenant {name} is no longer in the trash")
+        if goal is Goal.TRASHED and (record is None or removal.HOLD in record.facts):
+            raise errors.GuardRefused(f"tenant {name} was purged, or restored by hand, meanwhile")
 
     def moved(self, reviewed: saved.Reviewed) -> list[str]:
         """What is not as it was when ``reviewed`` was planned; nothing is drawn for that, as nothing was then."""
@@ -161,7 +180,7 @@ class Saga:
         if self.tenant.goal is Goal.PURGED:
             self._go_on()
             self._step = "destruction"
-            purge.pass_point(self.setting.opened(), self.lease, self.id, self.setting.ports.clock)
+            purge.pass_point(self.setting.opened(), self.lease, self.id, self.setting.ports.clock, self._facts)
             if kept := purge.forward(planned.changes, self._hands()):
                 raise errors.VerificationFailed("; ".join(f"{entry.name}: {entry.reason}" for entry in kept))
             return
@@ -170,7 +189,7 @@ class Saga:
         self.progress.proving(self.tenant.name)
         provisional = self._after(given)
         again, _ = self._planned(replace(given, record=provisional), deep=True)
-        left = [change.summary for change in again.changes] + [blocker.message for blocker in again.blockers]
+        left = sorted(_needed(again) - self._stood)
         if left:
             raise errors.VerificationFailed(
                 f"tenant {self.tenant.name} is not as it should be after all changes were made: {'; '.join(left[:5])}"
@@ -323,3 +342,8 @@ class Saga:
         if self._session is None:
             raise ValueError("look comes first")
         return self._session
+
+
+def _needed(planned: plans.TenantPlan) -> frozenset[str]:
+    """What a plan would still do, and what blocks it, in words."""
+    return planned.differing | {blocker.message for blocker in planned.blockers}

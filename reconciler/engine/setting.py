@@ -14,6 +14,7 @@ from reconciler.engine.keyring import KeyFolder
 from reconciler.model.receiver import Receiver
 from reconciler.model.record import Record
 from reconciler.model.server import PasswordSource, Server, Tls
+from reconciler.model.snapshot import Snapshot
 from reconciler.model.tenant import Tenant
 from reconciler.ports import git
 from reconciler.ports.ports import Ports
@@ -33,6 +34,8 @@ class Setting:
     """One run's world. ``patience`` is how long, in seconds, an undo waits for a server that went away;
     ``lease_seconds`` is how long a lease holds whose holder gives no sign of life.
 
+    ``snapshot`` stands for store and servers where a plan is made without them.
+
     ``stop`` is set by a signal: whatever is open then finishes or is undone. ``faults`` are those that were tolerated.
     """
 
@@ -48,6 +51,7 @@ class Setting:
     place: Place
     keys: KeyFolder
     store: stores.Store | None
+    snapshot: Snapshot | None = None
     revision: str = ""
     patience: float = PATIENCE_SECONDS
     lease_seconds: float = leases.LENGTH_SECONDS
@@ -64,6 +68,9 @@ class Setting:
 
     def records(self, wanted: Iterable[str] | None = None) -> dict[str, Record]:
         """What the store knows of tenants; nothing where there is no store yet."""
+        if self.snapshot is not None:
+            chosen = None if wanted is None else {*wanted}
+            return {name: entry for name, entry in self.snapshot.records.items() if chosen is None or name in chosen}
         return self.store.read(lambda connection: records.load(connection, wanted)) if self.store else {}
 
     def revision_of(self, tenant: Tenant[Any, Any]) -> str:
@@ -114,9 +121,13 @@ class Setting:
 
 
 def load_setting(
-    root: Path, ports: Ports, *, tolerate: Callable[[errors.Fault], bool] = lambda fault: False
+    root: Path,
+    ports: Ports,
+    *,
+    tolerate: Callable[[errors.Fault], bool] = lambda fault: False,
+    offline: bool = False,
 ) -> Setting:
-    """Read the repository at ``root``. The caller closes the store.
+    """Read the repository at ``root``. The caller closes the store, which is not opened where all is ``offline``.
 
     Errors: ``InvalidSpecs`` with all faults, unless each of them is tolerated; ``PlatformMisconfigured`` for a platform
     that can't work.
@@ -131,7 +142,7 @@ def load_setting(
         raise errors.InvalidSpecs(blocking or faults)
     spec: platform.PlatformSpec = document.spec
     servers = {server.name: _server(root, server) for server in specs.valid(platform.SERVER.name)}
-    store = stores.open_store(spec.state.url, root)
+    store = None if offline else stores.open_store(spec.state.url, root)
     return Setting(
         root=root,
         ports=ports,

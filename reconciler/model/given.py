@@ -29,6 +29,8 @@ class Given:
     draw_token: Callable[[str], str] | None = None
     drawn: dict[str, Drawn] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    transaction: str = ""
+    """The transaction that asks; empty for a dry run."""
 
     @property
     def new(self) -> bool:

@@ -68,6 +68,8 @@ class TenantPlan:
     unknown: tuple[Unknown, ...] = ()
     where: Where | None = None
     reports: tuple[Report, ...] = ()
+    differing: frozenset[str] = frozenset()
+    """The summaries of the changes that are needed by themselves, without those that only go along with them."""
     spec: str = ""
     """A digest over the spec and what it stands on; empty where nothing would be changed."""
     observed: Mapping[str, str] = field(default_factory=dict)
@@ -91,14 +93,26 @@ class TenantPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """Of when the snapshot is that a plan was made from, and how old it was then, in whole seconds."""
+
+    created_at: str
+    age: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be done with all tenants; ``platform`` is what comes before them, in a transaction of its own."""
+    """What would be done with all tenants; ``platform`` is what comes before them, in a transaction of its own.
+
+    ``snapshot`` says that nobody looked at servers, but at what was seen of them then.
+    """
 
     revision: str
     created_at: str
     deep: bool
     tenants: tuple[TenantPlan, ...]
     platform: tuple[Change, ...] = field(default=())
+    snapshot: Taken | None = None
 
     @property
     def summary(self) -> dict[str, int]:

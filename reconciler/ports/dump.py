@@ -30,8 +30,10 @@ _PIECE = 1 << 20
 class Dumper:
     """Runs ``mariadb-dump``."""
 
-    def dump(self, server: Server, database: str) -> Iterator[bytes]:
-        """The dump of ``database`` in pieces; the password travels in a file that only the program's caller can read.
+    def dump(self, server: Server, database: str, *, history: bool = False) -> Iterator[bytes]:
+        """The dump of ``database`` in pieces, with the ``history`` of versioned tables if asked for.
+
+        The password travels in memory that has no name in any folder, so that nothing of it can be left behind.
 
         Errors: ``DumpFailed`` without the program, or with what it said when it did not end well.
         """
@@ -41,20 +43,26 @@ class Dumper:
                 f"none of the programs {', '.join(_PROGRAMS)} is installed",
                 advice="apt-get install mariadb-client, then purge again.",
             )
-        with tempfile.TemporaryDirectory(prefix="reconciler-dump-") as folder:
-            options = Path(folder) / "options.cnf"
-            descriptor = os.open(options, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(_file(server))
-            complaints = Path(folder) / "complaints"
-            with complaints.open("wb") as heard:
-                # The program is found on PATH, and every argument is our own or a validated name.
-                process = subprocess.Popen(  # noqa: S603
-                    [program, f"--defaults-file={options}", *_OPTIONS, "--", database],
-                    stdout=subprocess.PIPE,
-                    stderr=heard,
-                    stdin=subprocess.DEVNULL,
-                )
+        descriptor = os.memfd_create("options")
+        with os.fdopen(descriptor, "w+", encoding="utf-8") as file, tempfile.TemporaryFile() as heard:
+            os.fchmod(descriptor, 0o600)
+            file.write(_file(server))
+            file.flush()
+            # The program is found on PATH, and every argument is our own or a validated name.
+            process = subprocess.Popen(  # noqa: S603
+                [
+                    program,
+                    f"--defaults-file=/dev/fd/{descriptor}",
+                    *_OPTIONS,
+                    *(["--dump-history"] if history else []),
+                    "--",
+                    database,
+                ],
+                stdout=subprocess.PIPE,
+                stderr=heard,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(descriptor,),
+            )
             try:
                 if process.stdout is None:
                     raise ValueError("a pipe was asked for")
@@ -67,7 +75,8 @@ class Dumper:
                 if process.stdout is not None:
                     process.stdout.close()
             if status:
-                said = complaints.read_text(encoding="utf-8", errors="replace").strip()
+                heard.seek(0)
+                said = heard.read().decode("utf-8", "replace").strip()
                 raise errors.DumpFailed(
                     f"{Path(program).name} of {database} on {server.name} ended with {status}: {said}"
                 )
@@ -83,8 +92,10 @@ def _file(server: Server) -> str:
     match server.tls.mode:
         case "disabled":
             lines.append("skip-ssl")
+        case "preferred":
+            lines.append("loose-ssl-verify-server-cert=0")
         case "required":
-            lines.append("ssl")
+            lines += ["ssl", "loose-ssl-verify-server-cert=0"]
         case "verify":
             lines += ["ssl", "ssl-verify-server-cert", *([f"ssl-ca={_quoted(server.tls.ca)}"] if server.tls.ca else [])]
     return "\n".join(lines) + "\n"

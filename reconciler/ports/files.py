@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import stat
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -61,6 +62,17 @@ class Files:
                 os.fsync(descriptor)
 
         self._do("write", path, write)
+
+    def replace(self, path: Path, content: bytes) -> None:
+        """Write a file, 0600 and durable, in one step in place of what bore its name."""
+        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            self.write(aside, content)
+            self._do("replace", path, lambda: aside.replace(path))
+        except errors.FileFailed:
+            aside.unlink(missing_ok=True)
+            raise
+        self.settle(path.parent)
 
     def chunks(self, path: Path) -> Iterator[bytes]:
         """A file's bytes in pieces. Errors: also where there is none."""

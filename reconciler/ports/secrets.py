@@ -30,6 +30,7 @@ _READABLE = "".join(sorted(set(_ALPHABET) - set("Il1O0o5S")))
 _ONE_TIME_LENGTH = 20
 _NONCE = 12
 _TAG = 16
+_IDENTITY = 16
 _CHUNK = 1 << 20  # bytes
 _SEALED = b"reconciler/sealed/v1\n"
 
@@ -85,48 +86,51 @@ class Vault:
             ) from error
 
     def sealed(self, stream: Iterable[bytes]) -> Iterator[bytes]:
-        """A stream, encrypted piece by piece: each piece knows its number and whether it is the last, so that a file
-        that was cut off, or whose pieces were exchanged, does not open.
+        """A stream, encrypted piece by piece: each piece knows its file, its number and whether it is the last,
+        so that a file that was cut off, or has pieces of another place or file, does not open.
         """
-        yield _SEALED
+        identity = self._entropy.token(_IDENTITY)
+        yield _SEALED + identity
         number, kept = 0, b""
         for piece in stream:
             kept += piece
             while len(kept) > _CHUNK:
-                yield self._chunk(kept[:_CHUNK], number, last=False)
+                yield self._chunk(kept[:_CHUNK], _sealed_chunk(identity, number, last=False))
                 number, kept = number + 1, kept[_CHUNK:]
-        yield self._chunk(kept, number, last=True)
+        yield self._chunk(kept, _sealed_chunk(identity, number, last=True))
 
     def opened(self, stream: Iterable[bytes]) -> Iterator[bytes]:
         """What was sealed, in clear. Errors: ``PlatformMisconfigured`` if it was sealed under another key, or is not as
         it was written.
         """
         number, kept, size = 0, b"", _NONCE + _CHUNK + _TAG
-        begun = False
+        identity = b""
         try:
             for piece in stream:
                 kept += piece
-                if not begun and len(kept) >= len(_SEALED):
+                if not identity and len(kept) >= len(_SEALED) + _IDENTITY:
                     if not kept.startswith(_SEALED):
                         raise ValueError("it has another beginning")
-                    begun, kept = True, kept[len(_SEALED) :]
-                while begun and len(kept) > size:
-                    yield self._cipher.decrypt(kept[:_NONCE], kept[_NONCE:size], _sealed_chunk(number, last=False))
+                    kept = kept[len(_SEALED) :]
+                    identity, kept = kept[:_IDENTITY], kept[_IDENTITY:]
+                while identity and len(kept) > size:
+                    place = _sealed_chunk(identity, number, last=False)
+                    yield self._cipher.decrypt(kept[:_NONCE], kept[_NONCE:size], place)
                     number, kept = number + 1, kept[size:]
-            yield self._cipher.decrypt(kept[:_NONCE], kept[_NONCE:], _sealed_chunk(number, last=True))
+            yield self._cipher.decrypt(kept[:_NONCE], kept[_NONCE:], _sealed_chunk(identity, number, last=True))
         except (InvalidTag, ValueError) as error:
             raise errors.PlatformMisconfigured(
                 "the file was not sealed with the key in the keys' directory, or is not whole",
                 advice="Put back the sealing key that belongs to this store, and look at the file's checksum.",
             ) from error
 
-    def _chunk(self, clear: bytes, number: int, *, last: bool) -> bytes:
+    def _chunk(self, clear: bytes, place: bytes) -> bytes:
         nonce = self._entropy.token(_NONCE)
-        return nonce + self._cipher.encrypt(nonce, clear, _sealed_chunk(number, last=last))
+        return nonce + self._cipher.encrypt(nonce, clear, place)
 
 
-def _sealed_chunk(number: int, *, last: bool) -> bytes:
-    return f"reconciler/sealed/{number}/{'last' if last else 'more'}".encode()
+def _sealed_chunk(identity: bytes, number: int, *, last: bool) -> bytes:
+    return identity + f"/{number}/{'last' if last else 'more'}".encode()
 
 
 def native_hash(password: str) -> str:

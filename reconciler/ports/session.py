@@ -124,10 +124,14 @@ class Session:
         return self.vault.opened(stream)
 
     def expel(self) -> None:
-        """End whatever still runs under this tenant's lock names, on every server of the transaction."""
+        """End whatever still runs under this tenant's lock names, on every server of the transaction.
+
+        Who was taken over without knowing it yet must not end its successor's connections. Errors: ``LeaseLost``.
+        """
         for server in self.servers:
             connection = self.ports.connect(self.servers[server])
             try:
+                self.fence()
                 locks.expel(connection, [self._lock(role) for role in ROLES])
             finally:
                 connection.close()

@@ -292,8 +292,8 @@ class AgendaIa(Product):
             all_, owns = frozenset({ALL}), "it owns the schema"
             yield Step("restoration", Grants(server, own, server.client_host, database, all_, owns))
         yield from self._opening(tenant, given, active, "the tenant leaves the trash")
-        yield Step("restoration", Visibility(tenant.name, hidden=False))
-        yield Step("restoration", Withdrawal(tenant.name, given.fact(Withdrawal.kind, tenant.name)["rows"]))
+        yield Step("restoration", Visibility(tenant.name, hidden=False, needed=True))
+        yield Step("restoration", Withdrawal(tenant.name, given.fact(Withdrawal.kind, tenant.name).get("rows", {})))
 
     def _opening(
         self, tenant: Tenant[AgendaTenantSpec, AgendaProductSpec], given: Given, active: bool, reason: str
@@ -303,9 +303,9 @@ class AgendaIa(Product):
         host, own, app = server.client_host, names.owner(database), names.application(database)
         own_secret = given.secret("db.own", Recipe.DATABASE_PASSWORD)
         app_secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
-        source = checks.scripts_of(tenant.root, tenant.catalogue)
-        awake = tuple(given.fact(Schema.kind, f"{server.name}/{database}").get("awake", source.awake))
-        yield Step("activation", Events(server, database, own, host, own_secret, awake, active))
+        schema = given.fact(Schema.kind, f"{server.name}/{database}")
+        awake = schema["awake"] if schema else checks.scripts_of(tenant.root, tenant.catalogue).awake
+        yield Step("activation", Events(server, database, own, host, own_secret, tuple(awake), active))
         if not active:
             yield Step("activation", Grants(server, own, host, database, frozenset(), "nothing of it may run"))
         yield Step("activation", Access(server, app, host, active, reason))

@@ -276,8 +276,8 @@ class PosTreeCodes(Product):
         host, own, app = server.client_host, names.owner(database), names.application(database)
         own_secret = given.secret("db.own", Recipe.DATABASE_PASSWORD)
         app_secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
-        source = checks.scripts_of(tenant.root, tenant.catalogue)
-        awake = given.fact(Schema.kind, f"{server.name}/{database}").get("awake", source.awake)
+        schema = given.fact(Schema.kind, f"{server.name}/{database}")
+        awake = schema["awake"] if schema else checks.scripts_of(tenant.root, tenant.catalogue).awake
         yield Step("activation", Events(server, database, own, host, own_secret, tuple(awake), active))
         if not active:
             yield Step("activation", Grants(server, own, host, database, frozenset(), "nothing of it may run"))
@@ -299,8 +299,8 @@ class PosTreeCodes(Product):
                 own, owns = names.owner(database), "it owns the schema"
                 yield Step("restoration", Grants(server, own, server.client_host, database, frozenset({ALL}), owns))
             yield from self._opening(tenant, given, active, "the tenant leaves the trash")
-        yield Step("restoration", Visibility(tenant.name, hidden=False))
-        yield Step("restoration", Withdrawal(tenant.name, given.fact(Withdrawal.kind, tenant.name)["rows"]))
+        yield Step("restoration", Visibility(tenant.name, hidden=False, needed=True))
+        yield Step("restoration", Withdrawal(tenant.name, given.fact(Withdrawal.kind, tenant.name).get("rows", {})))
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """With a database and devices, without either, and a suspended one."""

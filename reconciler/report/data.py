@@ -31,6 +31,9 @@ def plan(found: plans.Plan) -> dict[str, Any]:
         "revision": found.revision,
         "createdAt": found.created_at,
         "deep": found.deep,
+        "snapshot": None
+        if found.snapshot is None
+        else {"createdAt": found.snapshot.created_at, "ageSeconds": found.snapshot.age},
         "fingerprint": found.fingerprint,
         "summary": found.summary,
         "platform": [change(entry) for entry in found.platform],

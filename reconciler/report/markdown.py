@@ -104,7 +104,9 @@ def _entities(text: str) -> str:
 def _title(found: plans.Plan) -> str:
     counts = styled.flat(plan.summary(found)).removesuffix(".")
     deep = "deep, " if found.deep else ""
-    return f"{MARKER}\n## {counts}\n\nOf {code(found.revision)}, {deep}planned at {escaped(found.created_at)}.\n\n"
+    origin = f" {escaped(plan.origin(found.snapshot).capitalize())}." if found.snapshot else ""
+    at = escaped(found.created_at)
+    return f"{MARKER}\n## {counts}\n\nOf {code(found.revision)}, {deep}planned at {at}.{origin}\n\n"
 
 
 def _platform(found: plans.Plan) -> str:

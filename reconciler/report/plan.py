@@ -42,6 +42,9 @@ COUNTED: Final[dict[str, str]] = {
 
 def lines(plan: plans.Plan) -> Iterator[Line]:
     """The whole plan. Unchanged tenants are only counted, orphaned ones only named."""
+    if plan.snapshot is not None:
+        yield line(styled(f"{origin(plan.snapshot)}; what changed since is not in it", Style.UNKNOWN))
+        yield EMPTY
     if plan.platform:
         yield line(
             styled("platform", Style.HEADING), styled("  before any tenant, and kept whatever follows", Style.FAINT)
@@ -58,6 +61,19 @@ def lines(plan: plans.Plan) -> Iterator[Line]:
         yield line(styled("= orphaned, without a spec and left as they are: ", Style.FAINT), ", ".join(orphans))
         yield EMPTY
     yield summary(plan)
+
+
+def origin(taken: plans.Taken) -> str:
+    """Of when a plan's snapshot is, and how old it was."""
+    return f"from a snapshot of {taken.created_at}, {aged(taken.age)} old"
+
+
+def aged(seconds: int) -> str:
+    """A span of time in the largest unit of which there are at least two, rounded down."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}s"
+    return f"{seconds} second{'s' * (seconds != 1)}"
 
 
 def of_tenant(tenant: plans.TenantPlan) -> Iterator[Line]:

@@ -48,6 +48,15 @@ def plan() -> Schema:
             "revision": _text("What the plan was made from: <branch>@sha1:<40 hex>, or specs@sha256:<64 hex>."),
             "createdAt": _text("When it was made, UTC.", format="date-time"),
             "deep": {"type": "boolean", "description": "Whether it also looked at what takes long to look at."},
+            "snapshot": _maybe(
+                _object(
+                    "What the plan was made from where nobody looked at the servers; null where somebody did.",
+                    {
+                        "createdAt": _text("When the snapshot was taken, UTC.", format="date-time"),
+                        "ageSeconds": _count("How old it was when the plan was made."),
+                    },
+                )
+            ),
             "fingerprint": _digest("Equal for plans that do the same."),
             "summary": _object("How many tenants have which action.", counts),
             "platform": _list("What comes before any tenant, and is kept whatever follows.", _ref("change")),

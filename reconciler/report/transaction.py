@@ -106,6 +106,9 @@ def _record(entry: journal.Entry, actor: str) -> Iterator[Line]:
         styled(f"  {entry.hash[: tenants.SHORT]}", Style.FAINT),
         indent=2,
     )
+    for facts in entry.body.get("facts", {}).values() if entry.kind == "purging" else ():
+        for name, file in facts.get("files", {}).items():
+            yield line(f"final dump: {facts['folder']}/{name}, {file['size']} bytes, sha256 {file['sha256']}", indent=6)
 
 
 def _changes(entries: Sequence[journal.Entry]) -> Iterator[tuple[Change, float | None, bool]]:

@@ -67,7 +67,8 @@ class Account(resource.Resource):
         """Create it, or give it back its password."""
         seen = seen or {}
         wanted = [[PLUGIN, self.secret.mark]]
-        if seen["there"] and not self.recorded and seen["auth"] != wanted:
+        drawn = self.secret.version > 0  # before that nothing can be ours
+        if seen["there"] and not self.recorded and not (drawn and seen["auth"] == wanted):
             raise errors.ForeignObject(
                 f"the account {self.user}@{self.host} exists on {self.server.name}, and this platform did not make it"
             )

@@ -83,8 +83,7 @@ class Activation(resource.Resource):
 
         def attempt() -> bool:
             return all(
-                _marked(session, key) in (None, row["transaction_id"])
-                for key, row in _stood(change, session).items()
+                _marked(session, key) in (None, row["transaction_id"]) for key, row in _stood(change, session).items()
             )
 
         return session.central().atomically(attempt)

@@ -50,17 +50,17 @@ class AdminUser(resource.Resource):
         """The whole row, or the followed columns as recorded; None if it is not there."""
         if self.fresh:
             return None
-        if not sight.deep and self.fact.get("follows") == dict(self.follows):
+        if not sight.inside and self.fact.get("follows") == dict(self.follows):
             return {"row": dict(self.follows)}
-        columns = sight.columns(self.server, self.database, self.table, [*self.key, *self.follows, self.hash_column])
-        found = sight.rows(
+        found = sight.table(
             self.server,
-            f"SELECT {', '.join(map(names.identifier, columns))} FROM {names.qualified(self.database, self.table)} "
-            f"WHERE {' AND '.join(f'{names.identifier(column)} = %s' for column in self.key)}",
-            tuple(self.key.values()),
-            database=self.database,
+            self.database,
+            self.table,
+            [*self.key, *self.follows],
+            key=self.key,
+            hidden=[self.hash_column],
         )
-        return {"row": dict(zip(columns, map(rows.plain, found[0]), strict=True))} if found else None
+        return {"row": found[0]} if found else None
 
     def diff(self, seen: State) -> Iterator[Change]:
         """Make the row, or let it follow the spec."""

@@ -123,7 +123,10 @@ def destroy(change: Change, session: Session) -> None:
             )
 
     central.atomically(attempt)
-    session.ports.files.remove_tree(place.trash / session.tenant)
+    shelf = place.trash / session.tenant
+    session.ports.files.remove_tree(shelf)
+    if session.ports.files.listing(shelf) is None:
+        session.ports.files.remove(shelf)  # what is no folder: a symlink, a file
 
 
 def left(change: Change, session: Session) -> list[str]:

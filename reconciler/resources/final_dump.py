@@ -6,23 +6,27 @@ import base64
 import hashlib
 import io
 import json
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from reconciler import errors
+from reconciler.model import names as names_of
 from reconciler.model.change import Change, State
 from reconciler.model.server import Server
 from reconciler.ports.central import view
 from reconciler.ports.mysql import names
 from reconciler.ports.session import Place, Session
-from reconciler.resources import resource, visibility
+from reconciler.resources import account, resource, visibility
 from reconciler.resources.central_rows import plain
 from reconciler.resources.sight import Sight
 from reconciler.sql import firewall, outgoing
 
-FOLDER = "purged"
+FOLDER = ".purged"
+"""Beside the deliveries in the trash; no tenant has a name with a dot."""
+
 DATABASE, REST = "database.sql.sealed", "tenant.json.sealed"
 _COUNTS = {
     "views": "SELECT COUNT(*) FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s",
@@ -31,9 +35,10 @@ _COUNTS = {
     "events": "SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s",
 }
 _TABLES = (
-    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE' "
+    "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_TYPE <> 'VIEW' "
     "ORDER BY TABLE_NAME"
 )
+_VERSIONED = "SYSTEM VERSIONED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,10 @@ class FinalDump(resource.Resource):
         files.make_folder(folder)
         written = {}
         if self.database:
-            sql = session.ports.dumper.dump(self.server, self.database)
+            for user in (names_of.owner(self.database), names_of.application(self.database)):
+                account.end_sessions(session.admin(self.server.name), user)
+            kinds = {str(kind) for _, kind in session.admin(self.server.name).rows(_TABLES, (self.database,))}
+            sql = session.ports.dumper.dump(self.server, self.database, history=_VERSIONED in kinds)
             written[DATABASE] = _write(session, folder / DATABASE, sql)
         written[REST] = _write(session, folder / REST, [self._rest(session)])
         files.settle(folder)
@@ -102,7 +110,8 @@ class FinalDump(resource.Resource):
         shelf, files = session.place.trash / self.tenant, session.ports.files
         delivery = {
             name: base64.b64encode(files.read(shelf / name) or b"").decode()
-            for name in sorted(files.listing(shelf) or {})
+            for name, entry in sorted((files.listing(shelf) or {}).items())
+            if stat.S_ISREG(entry.st_mode)
         }
         said = {
             "formatVersion": 1,
@@ -186,9 +195,14 @@ def dump_folder(place: Place, tenant: str, transaction: str) -> Path:
 def _contents(admin: Any, database: str) -> dict[str, Any]:
     """Every table's checksum, and how many of everything else there are."""
     found = {what: admin.value(statement, (database,)) for what, statement in _COUNTS.items()}
-    for (table,) in admin.rows(_TABLES, (database,)):
-        _, checksum = admin.rows(f"CHECKSUM TABLE {names.qualified(database, str(table))} EXTENDED")[0]
-        found[f"table {table}"] = checksum
+    for table, kind in admin.rows(_TABLES, (database,)):
+        target = names.qualified(database, str(table))
+        if str(kind) == "SEQUENCE":
+            found[f"sequence {table}"] = admin.rows(f"SELECT minimum_value, maximum_value, increment FROM {target}")[0]
+            continue
+        _, checksum = admin.rows(f"CHECKSUM TABLE {target} EXTENDED")[0]
+        history = admin.value(f"SELECT COUNT(*) FROM {target} FOR SYSTEM_TIME ALL") if kind == _VERSIONED else 0
+        found[f"table {table}"] = (str(kind), checksum, history)
     return found
 
 

@@ -86,6 +86,8 @@ class Login(resource.Resource):
                 session.proven = True
         except errors.ServerUnreachable as error:
             if not self.open and connection.login_error(error) == connection.ACCOUNT_LOCKED:
+                # Whoever locked it before this may have left a session running.
+                account.end_sessions(session.admin(self.server.name), self.user)
                 return None
             raise errors.VerificationFailed(f"the issued credential does not work: {error.message}") from error
         return None

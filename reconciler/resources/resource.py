@@ -57,6 +57,10 @@ class Resource(ABC):
         """What a plan says beside changes: what differs and is left as it is, and what could not be seen."""
         return iter(())
 
+    def bound(self) -> object:
+        """What a reviewed plan stands on beside the spec and what was seen, as plain data: files that were read."""
+        return None
+
     def own(self, seen: State) -> State:
         """What of a look is the thing's own state and not the looker's: equal as long as nobody changes the thing."""
         return seen

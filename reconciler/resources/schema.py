@@ -58,6 +58,10 @@ class Schema(resource.Resource):
             "changed": [[name, applied[name], now[name]] for name in now if applied.get(name, now[name]) != now[name]],
         }
 
+    def bound(self) -> object:
+        """Every file, those among them that others follow."""
+        return self.source.sums
+
     def own(self, seen: State) -> State:
         """Without what depends on the server and on who looks."""
         return {key: value for key, value in (seen or {}).items() if key not in (*_OF_THE_SERVER, "unknown")}
@@ -67,15 +71,12 @@ class Schema(resource.Resource):
         programs = bool(self.source.triggers or self.source.routines)
         if not programs and self.source.longest < _SURELY_TAKEN:
             return dict(zip(_OF_THE_SERVER, (None, False, True), strict=True))
-        packet, log, trusting = sight.rows(
-            self.server,
-            "SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.log_bin, @@GLOBAL.log_bin_trust_function_creators",
-        )[0]
-        administrator = programs and bool(log) and not trusting
+        packet, log, trusting = sight.settings(self.server)
+        administrator = programs and log and not trusting
         # An account that can make no tenant is told nothing about what it could not do.
         needed = administrator and sight.may(self.server, "%", "CREATE USER")
         may = not needed or sight.may(self.server, "%", "SUPER")
-        return dict(zip(_OF_THE_SERVER, (int(packet), administrator, may), strict=True))
+        return dict(zip(_OF_THE_SERVER, (packet, administrator, may), strict=True))
 
     def remarks(self, seen: State) -> Iterator[plan.Report | plan.Unknown]:
         """What differs and stays, what could not be seen, and the files that came after the import."""

@@ -54,23 +54,21 @@ class SeedRows(resource.Resource):
         """A digest over the wanted rows and the policy."""
         return plan.digest([self.policy, list(self.key), [dict(row) for row in self._wanted().values()]])
 
+    def bound(self) -> object:
+        """The rows."""
+        return self.digest
+
     def observe(self, sight: Sight) -> State:
         """The table's rows by key, whole if they may be changed; nothing is read where nothing can have changed."""
         if self.fresh:
             return _FRESH
-        if not sight.deep and self.fact.get("digest") == self.digest:
+        if not sight.inside and self.fact.get("digest") == self.digest:
             return {"recorded": True}
         enforced = self.policy == "enforce"
         needed = {*self.key, *(self.retired or {}), *(column for row in self.rows for column in row)}
-        columns = sight.columns(self.server, self.database, self.table, needed) if enforced else list(self.key)
-        listed = ", ".join(map(names.identifier, columns))
-        target = names.qualified(self.database, self.table)
-        found = sight.rows(self.server, f"SELECT {listed} FROM {target}", database=self.database)
-        by_key: dict[str, dict[str, Any]] = {}
-        for values in found:
-            row = {column: rows.plain(value) for column, value in zip(columns, values, strict=True)}
-            by_key[self._key(row)] = row
-        return {"rows": by_key}
+        columns = needed if enforced else self.key
+        found = sight.table(self.server, self.database, self.table, columns, whole=enforced)
+        return {"rows": {self._key(row): row for row in found}}
 
     def diff(self, seen: State) -> Iterator[Change]:
         """One change a table: rows to add, to correct, to retire."""

@@ -16,7 +16,7 @@ from reconciler.model.given import PENDING
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
 from reconciler.ports.central import view
-from reconciler.ports.mysql import anatomy, census, names
+from reconciler.ports.mysql import anatomy, census, names, rows
 from reconciler.ports.mysql.connection import AGAIN, DENIED, Connection
 from reconciler.ports.ports import Ports
 from reconciler.ports.session import Place
@@ -113,11 +113,62 @@ class Sight:
                 self._central.append(view.look(connection, self.place.central_database, self.tenants))
             return self._central[0]
 
-    def columns(self, server: Server, database: str, table: str, needed: Collection[str]) -> list[str]:
+    @property
+    def inside(self) -> bool:
+        """Whether rows of tenants are read also where the record says that nothing can have changed."""
+        return self.deep
+
+    @property
+    def one_file_system(self) -> bool:
+        """Whether a folder can be renamed from the deliveries, which are there, into the trash."""
+        trash = self.place.trash
+        while not trash.exists():
+            trash = trash.parent
+        return self.place.deliveries.stat().st_dev == trash.stat().st_dev
+
+    def settings(self, server: Server) -> tuple[int, bool, bool]:
+        """Of a server the longest packet in bytes; whether it has a binary log; whether it trusts who makes functions.
+
+        Errors: ``census.Unseen``.
+        """
+        packet, log, trusting = self.rows(
+            server,
+            "SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.log_bin, @@GLOBAL.log_bin_trust_function_creators",
+        )[0]
+        return int(packet), bool(log), bool(trusting)
+
+    def table(
+        self,
+        server: Server,
+        database: str,
+        table: str,
+        needed: Collection[str],
+        *,
+        key: Mapping[str, Any] | None = None,
+        hidden: Collection[str] = (),
+        whole: bool = True,
+    ) -> list[dict[str, Any]]:
+        """Rows of a tenant's table as plain values by column: all of them, or those with ``key``.
+
+        ``whole`` rows have every column that can be written, others those that are ``needed``. ``hidden`` columns have
+        to be there, and their values are nobody's business.
+        Errors: ``census.Unseen``; ``SchemaDrifted`` if a whole row lacks a column; ``StatementFailed``.
+        """
+        columns = self._columns(server, database, table, [*needed, *hidden]) if whole else list(needed)
+        where = " AND ".join(f"{names.identifier(column)} = %s" for column in key or {})
+        found = self.rows(
+            server,
+            f"SELECT {', '.join(map(names.identifier, columns))} FROM {names.qualified(database, table)}"
+            f"{f' WHERE {where}' if where else ''}",
+            tuple((key or {}).values()),
+            database=database,
+        )
+        return [dict(zip(columns, map(rows.plain, row), strict=True)) for row in found]
+
+    def _columns(self, server: Server, database: str, table: str, needed: Collection[str]) -> list[str]:
         """The columns of a table that can be written; an image of a row has all of them.
 
         Some change by themselves with every UPDATE (ON UPDATE CURRENT_TIMESTAMP), and have to be put back too.
-        Errors: ``SchemaDrifted`` if one of ``needed`` is not among them.
         """
         found = self.rows(
             server,
@@ -128,14 +179,15 @@ class Sight:
         if not found:  # the server itself says whether the table is gone or may not be seen
             self.rows(server, f"SELECT 1 FROM {names.qualified(database, table)} LIMIT 0")
         columns = [str(row[0]) for row in found]
-        if lost := [column for column in needed if column not in columns]:
-            raise errors.SchemaDrifted(
-                f"the table {table} of database {database} on {server.name} lost the column {', '.join(lost)}"
-            )
+        complete(server, database, table, columns, needed)
         return columns
 
     def may(self, server: Server, database: str, privilege: str) -> bool:
         """Whether the account that looks has ``privilege`` on ``database``: else what it does not see may be there."""
+        return any(names.reaches(level, database) and held == privilege for level, held in self.held(server))
+
+    def held(self, server: Server) -> list[tuple[Any, ...]]:
+        """The privileges of the account that looks, each behind the database part of its grant, ``%`` for all."""
         if server.name not in self._held:
             user, host = str(self.connection(server).value("SELECT CURRENT_USER()")).rsplit("@", 1)
             grantee = f"'{user}'@'{host}'"
@@ -146,7 +198,7 @@ class Sight:
                 "SELECT TABLE_SCHEMA, PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = %s",
                 (grantee, grantee),
             )
-        return any(names.reaches(level, database) and held == privilege for level, held in self._held[server.name])
+        return self._held[server.name]
 
     def rows(
         self, server: Server, statement: str, parameters: tuple[object, ...] = (), *, database: str = ""
@@ -168,6 +220,14 @@ class Sight:
                 self._locked.add((server.name, database))
                 raise _behind_a_lock(database) from error
             raise
+
+
+def complete(server: Server, database: str, table: str, columns: Collection[str], needed: Collection[str]) -> None:
+    """Errors: ``SchemaDrifted`` if one of the ``needed`` is not among the table's ``columns``."""
+    if lost := [column for column in needed if column not in columns]:
+        raise errors.SchemaDrifted(
+            f"the table {table} of database {database} on {server.name} lost the column {', '.join(lost)}"
+        )
 
 
 def _behind_a_lock(database: str) -> census.Unseen:

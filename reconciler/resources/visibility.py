@@ -6,6 +6,7 @@ process that wakes up after it was given up can't hide or show anything any more
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from reconciler import errors
 from reconciler.model.change import Change, State
 from reconciler.ports.files import Files
 from reconciler.ports.session import Session
-from reconciler.resources import delivery, resource
+from reconciler.resources import resource
 from reconciler.resources.sight import Sight
 
 SHOWN, HIDDEN, NOWHERE = "shown", "hidden", "nowhere"
@@ -24,12 +25,13 @@ _PASSING = "moved"
 
 @dataclass(frozen=True, slots=True)
 class Visibility(resource.Resource):
-    """The delivery of ``tenant`` is in the trash, or is not."""
+    """The delivery of ``tenant`` is in the trash, or is not. ``needed`` says that it has to be in one of the two."""
 
     kind: ClassVar[str] = "visibility"
 
     tenant: str
     hidden: bool
+    needed: bool = False
 
     @property
     def name(self) -> str:
@@ -37,22 +39,39 @@ class Visibility(resource.Resource):
         return self.tenant
 
     def observe(self, sight: Sight) -> State:
-        """Where the folder is, and which transaction wrote it."""
-        files, place = sight.ports.files, sight.place
+        """Where the folder is, and which one: its inode stays the same wherever it is moved to.
+
+        Errors: ``DeliveryUnusable`` for what is no folder, or can't be moved in one step.
+        """
+        place = sight.place
         for where, shelf, there in ((SHOWN, place.deliveries, sight.deliveries), (HIDDEN, place.trash, sight.trash)):
             if self.tenant not in there:
                 continue
             if where == SHOWN and not self.hidden:
                 return {"where": where}  # as it should be, so nobody needs to know whose it is
-            if where == SHOWN:
-                _same_file_system(place.deliveries, place.trash)
-            return {"where": where, "writer": delivery.writer(files, shelf / self.tenant)}
+            if where == SHOWN and not sight.one_file_system:
+                raise errors.DeliveryUnusable(
+                    f"{place.deliveries} and {place.trash} lie on two file systems, so that a delivery can't go to the "
+                    "trash in one step",
+                    advice="Name folders on one file system under delivery.directory and trash.directory.",
+                )
+            if not stat.S_ISDIR(there[self.tenant].st_mode):
+                raise errors.DeliveryUnusable(
+                    f"{shelf / self.tenant} is a symlink or a file, and has to be the delivery folder of {self.tenant}",
+                    advice="Move it away, and put the folder back if there was one.",
+                )
+            return {"where": where, "inode": there[self.tenant].st_ino}
         return {"where": NOWHERE}
 
     def diff(self, seen: State) -> Iterator[Change]:
         """Hide it, or show it again; what is nowhere is left to the delivery itself."""
         there = (seen or {})["where"]
         wanted = HIDDEN if self.hidden else SHOWN
+        if there == NOWHERE and self.needed:
+            raise errors.DeliveryUnusable(
+                f"the delivery of {self.tenant} is no longer in the trash",
+                advice="Put the folder back from a backup, or put the tenant's spec back: then it is written again.",
+            )
         if there in (wanted, NOWHERE):
             return
         yield Change(
@@ -83,14 +102,15 @@ class Visibility(resource.Resource):
 
     @classmethod
     def undo(cls, change: Change, session: Session) -> None:
-        """Put it back, wherever on its way it is."""
+        """Put it back, wherever on its way it is: what is in the transaction's own folder is ours whatever it holds."""
         files, before = session.ports.files, change.before or {}
-        home = _folder(session, before["where"], change)
-        for folder in (session.workspace / _PASSING, _folder(session, (change.after or {})["where"], change)):
-            if files.listing(folder) is None or delivery.writer(files, folder) != before["writer"]:
+        home, passing = _folder(session, before["where"], change), session.workspace / _PASSING
+        gone = _folder(session, (change.after or {})["where"], change)
+        for folder in (passing, *([gone] if _inode(session, gone) == before["inode"] else [])):
+            if files.listing(folder) is None:
                 continue
             if files.there(home):
-                raise resource.Foreign(change, f"{home} was made by somebody else meanwhile")
+                raise resource.Foreign(change, f"{home} was made by somebody else meanwhile, and {folder} waits for it")
             files.rename(folder, home)
             for parent in {folder.parent, home.parent}:
                 files.settle(parent)
@@ -99,9 +119,13 @@ class Visibility(resource.Resource):
     @classmethod
     def undone(cls, change: Change, session: Session) -> bool:
         """Whether it is not where this transaction put it."""
-        before, after = change.before or {}, change.after or {}
-        folder = _folder(session, after["where"], change)
-        return bool(delivery.writer(session.ports.files, folder) != before["writer"])
+        gone = _folder(session, (change.after or {})["where"], change)
+        return bool(_inode(session, gone) != (change.before or {})["inode"])
+
+
+def _inode(session: Session, folder: Path) -> int | None:
+    found = (session.ports.files.listing(folder.parent) or {}).get(folder.name)
+    return None if found is None else found.st_ino
 
 
 def _folder(session: Session, where: str, change: Change) -> Path:
@@ -115,14 +139,4 @@ def make_room(files: Files, folder: Path) -> None:
         if files.listing(folder.parent) is None:
             make_room(files, folder.parent)
         files.make_folder(folder)
-
-
-def _same_file_system(deliveries: Path, trash: Path) -> None:
-    there = trash
-    while not there.exists():
-        there = there.parent
-    if deliveries.stat().st_dev != there.stat().st_dev:
-        raise errors.DeliveryUnusable(
-            f"{deliveries} and {trash} lie on two file systems, so that a delivery can't go to the trash in one step",
-            advice="Name folders on one file system under delivery.directory and trash.directory.",
-        )
+        files.settle(folder.parent)

@@ -47,7 +47,12 @@ class Withdrawal(resource.Resource):
             mark = {"state": TenantState.TRASHED.value, "transaction_id": (seen or {})["transaction"]}
             then = {key: {**row, **mark} for key, row in have.items() if row["state"] != TenantState.TRASHED}
         else:
-            then = {key: dict(row) for key, row in self.back.items() if key in have and have[key] != row}
+            if lost := sorted(set(self.back) - set(have)):
+                raise errors.Refused(
+                    f"the central rows {', '.join(lost)} of {self.tenant} are gone from the trash",
+                    advice="Put them back from a backup, or put the tenant's spec back: then they are written again.",
+                )
+            then = {key: dict(row) for key, row in self.back.items() if have[key] != row}
         if not then:
             return
         withdraws = self.back is None

@@ -9,19 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import random
 import re
 import shutil
-import signal
 import socket
 import stat
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import argon2
 import dotenv
@@ -31,84 +25,10 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.support import server as servers
-from tests.support import world
+from tests.support.repository import PASSWORD, Repository
 
-PASSWORD = "RECONCILE_MAIN_PASSWORD"
 AGENDA, POS = "clinica-sol", "abarrotes-lupita"
 ACTIONS = ("create", "update", "repair", "trash", "restore", "adopt", "unchanged", "orphaned", "blocked")
-SOURCE = Path(__file__).parents[2]
-
-
-class Repository:
-    """A specs repository that ``init`` made, and the program called in it."""
-
-    def __init__(self, root: Path, server: servers.Server) -> None:
-        self.root = root
-        self.server = server
-        self.environment = {**os.environ, PASSWORD: server.password, "PYTHONPATH": str(SOURCE), "NO_COLOR": "1"}
-
-    def start(self, *words: str, cwd: Path | None = None) -> subprocess.Popen[str]:
-        """The program, running; nobody sits in front of it."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "reconciler", *words],
-            cwd=cwd or self.root,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *words: str, expect: int, cwd: Path | None = None) -> str:
-        """What the program prints on stdout; it has to end with ``expect``."""
-        return self.call(*words, expect=expect, cwd=cwd)[0]
-
-    def call(self, *words: str, expect: int, cwd: Path | None = None) -> tuple[str, str]:
-        """The same, with stderr."""
-        with self.start(*words, cwd=cwd) as process:
-            out, err = process.communicate(timeout=300)
-        assert process.returncode == expect, f"{words} ended with {process.returncode}\n{out}\n{err}"
-        return out, err
-
-    def data(self, *words: str, expect: int) -> dict[str, Any]:
-        """What the program prints for programs."""
-        found: dict[str, Any] = json.loads(self.run(*words, "--format", "json", expect=expect))
-        assert found["formatVersion"] == 1
-        return found
-
-    def edit(self, file: str, old: str, new: str) -> None:
-        """Change a text in a file, as a person would."""
-        path = self.root / file
-        text = path.read_text(encoding="utf-8")
-        assert old in text, f"{old!r} is not in {file}"
-        path.write_text(text.replace(old, new), encoding="utf-8")
-
-    def tenant(self, name: str, kind: str, **spec: Any) -> None:
-        """Write a tenant's file."""
-        data = {"apiVersion": "reconciler/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-        path = self.root / f"specs/tenants/{name}.yaml"
-        path.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
-
-    def delivery(self, tenant: str) -> Path:
-        """A tenant's delivery."""
-        return self.root / "state/deliveries" / tenant
-
-    def rows(self, table: str, tenant: str, column: str = "tenant") -> list[dict[str, Any]]:
-        """A tenant's rows in the central system."""
-        return self.server.records(f"SELECT * FROM license_manager.{table} WHERE {column} = %s", tenant)
-
-    def world(self) -> world.World:
-        """Everything that has to be as before, or as after."""
-        return world.snapshot(self.server, [self.root / "state/deliveries"])
-
-
-@pytest.fixture
-def repository(tmp_path: Path, clean_server: servers.Server) -> Repository:
-    """What `reconcile init` makes, pointed at the test server by an edit of its file."""
-    made = Repository(tmp_path / "shop", clean_server)
-    made.run("init", "shop", expect=0, cwd=tmp_path)
-    made.edit("specs/servers/main.yaml", "port: 3306", f"port: {clean_server.port}")
-    return made
 
 
 @pytest.fixture
@@ -124,9 +44,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
     """A repository with both sample tenants applied, on a server of its own: for tests that only look."""
     root = tmp_path_factory.mktemp("applied")
     with servers.private_server() as server:
-        made = Repository(root / "shop", server)
-        made.run("init", "shop", expect=0, cwd=root)
-        made.edit("specs/servers/main.yaml", "port: 3306", f"port: {server.port}")
+        made = Repository.made(root / "shop", server)
         made.run("apply", "--yes", expect=0)
         yield made
 
@@ -445,92 +363,3 @@ def test_what_programs_read_has_the_shape_of_the_contract(repository: Repository
         assert {"type", "status", "reason", "message", "lastTransitionTime"} <= {*ready}
         assert ready["status"] == "True"
     assert len(repository.data("history", AGENDA, expect=0)["transactions"]) == 1
-
-
-# --- cut off ----------------------------------------------------------------------------------------------
-
-
-class Cut:
-    """New tenants, each applied by a process that is cut off at some moment."""
-
-    def __init__(self, repository: Repository) -> None:
-        self.repository = repository
-        for path in (repository.root / "specs/tenants").iterdir():
-            path.unlink()
-        repository.run("apply", "--yes", expect=0)  # the platform's own things stay, whatever follows
-        self.dice = random.Random(20260217)  # noqa: S311 - moments of a test, the same each time
-        self.number = 0
-
-    def strike(self, blow: signal.Signals) -> tuple[int, bool]:
-        """One more tenant; how its process ended, and whether the tenant is there. Nothing between is let through."""
-        self.number += 1
-        name = f"tenant-{self.number}"
-        if self.number % 2:
-            admin = {"name": "Ana Ruiz", "email": "ana@example.com"}
-            self.repository.tenant(
-                name, "AgendaTenant", displayName="Sol", plan="pro", domain=f"{name}.example.com", admin=admin
-            )
-        else:
-            grants = {"expires": "2099-12-31"}
-            self.repository.tenant(
-                name, "PosTenant", displayName="Lupita", edition="standard", cloudSync=True, license=grants
-            )
-        before = self.repository.world()
-        with self.repository.start("apply", "--yes") as process:
-            for line in _lines(process):
-                # The first word of the work; what is done from then on takes about as long as the longest pause.
-                if "begins" in line:
-                    break
-            time.sleep(self.dice.uniform(0, 1.2))
-            process.send_signal(blow)
-            process.communicate(timeout=300)
-        if blow is signal.SIGKILL:
-            self.repository.run("recover", expect=0)
-        after = self.repository.world()
-        there = before.difference(after) != []
-        found = self.repository.data("plan", "--deep", expect=0)
-        [mine] = [entry for entry in found["tenants"] if entry["tenant"] == name]
-        assert mine["action"] == ("unchanged" if there else "create"), before.difference(after)
-        assert not [path for path in after.files if ".reconciler" in path]
-        if there:
-            assert self.repository.rows("tenants", name, "name")[0]["state"] == "active"
-            assert (self.repository.delivery(name) / "manifest.json").exists()
-        else:
-            self.repository.run("apply", "--yes", expect=0)
-        # As a shell says it: one that is hit behind its last act, on its way out, is ended by the signal itself.
-        status = process.returncode
-        return status if status >= 0 else 128 - status, there
-
-
-def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    assert process.stderr is not None
-    return iter(process.stderr.readline, "")
-
-
-def test_a_process_that_is_killed_leaves_all_or_nothing_behind_recover(repository: Repository) -> None:
-    cut = Cut(repository)
-    ends = [cut.strike(signal.SIGKILL) for _ in range(10)]
-    repository.run("plan", "--detailed-exitcode", expect=0)
-    assert {status for status, _ in ends} <= {128 + signal.SIGKILL, 0}
-    assert 128 + signal.SIGKILL in {status for status, _ in ends}
-
-
-@pytest.mark.sweep
-@pytest.mark.timeout(1800)
-def test_a_process_that_is_killed_many_times_leaves_all_or_nothing_behind_recover(repository: Repository) -> None:
-    cut = Cut(repository)
-    cut.dice.seed(20270101)
-    for _ in range(40):
-        cut.strike(signal.SIGKILL)
-
-
-@pytest.mark.parametrize(("blow", "said"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_process_that_is_asked_to_stop_settles_what_is_open(
-    repository: Repository, blow: signal.Signals, said: int
-) -> None:
-    cut = Cut(repository)
-    ends = [cut.strike(blow) for _ in range(3)]
-    repository.run("plan", "--detailed-exitcode", expect=0)
-    assert {status for status, _ in ends} <= {said, 0}
-    assert said in {status for status, _ in ends}
-    assert all(there for status, there in ends if status == 0)

@@ -691,3 +691,14 @@ def test_a_repair_that_fails_leaves_the_drift_as_it_was(agenda: Shop) -> None:
     agenda.server.sql("DROP TRIGGER license_manager.hold")
     assert before.difference(agenda.world()) == []
     changed(agenda, plans.Action.REPAIR)
+
+
+def test_drift_that_only_a_deep_look_finds_is_no_reason_to_undo_another_change(bare: Shop) -> None:
+    bare.tenant("AgendaTenant", "deep", AGENDA)
+    assert bare.apply()["deep"].result is Result.APPLIED
+    bare.server.sql("ALTER TABLE agenda_deep.users ADD COLUMN theirs INT")
+    bare.server.sql("UPDATE agenda_deep.plans SET price_cents = 1 WHERE code = 'pro'")
+    bare.tenant("AgendaTenant", "deep", {**AGENDA, "state": "suspended"})
+    assert bare.apply()["deep"].result is Result.APPLIED
+    assert bare.server.sql("SELECT price_cents FROM agenda_deep.plans WHERE code = 'pro'") == [(1,)]
+    assert bare.plan(deep=True).blocked

@@ -254,7 +254,7 @@ def purge(shop: Shop, ports: Any = None, *, now: bool = True) -> Outcome:
 
 def purged(shop: Shop) -> list[Path]:
     """The folders of final dumps."""
-    place = shop.root / "state/trash/purged"
+    place = shop.root / "state/trash/.purged"
     return sorted(place.iterdir()) if place.exists() else []
 
 
@@ -360,9 +360,9 @@ class Broken(Dumper):
     def __init__(self, change: Callable[[bytes], bytes]) -> None:
         self.change = change
 
-    def dump(self, server: Any, database: str) -> Iterator[bytes]:
+    def dump(self, server: Any, database: str, *, history: bool = False) -> Iterator[bytes]:
         """Changed."""
-        yield self.change(b"".join(super().dump(server, database)))
+        yield self.change(b"".join(super().dump(server, database, history=history)))
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def sweep_of_purges(shop: Shop, what: str, stride: int) -> None:
     before = ready()
     clean = Boundaries()
     assert forth(clean) is not None
-    shutil.rmtree(shop.root / "state/trash/purged")
+    shutil.rmtree(shop.root / "state/trash/.purged")
     before = ready()
     for number, at in enumerate(range(1, clean.count + 1, stride)):
         fault = list(Fault)[number % len(Fault)]
@@ -441,8 +441,122 @@ def sweep_of_purges(shop: Shop, what: str, stride: int) -> None:
         assert after.difference(world) == [], where
         assert outcome is None or outcome.result in (Result.APPLIED, Result.STUCK), where
         assert len(purged(shop)) == 1, where
-        shutil.rmtree(shop.root / "state/trash/purged")
+        shutil.rmtree(shop.root / "state/trash/.purged")
         before = ready()
+
+
+def test_no_tenant_has_the_name_of_a_rehearsal_or_of_the_folder_of_dumps(shop: Shop) -> None:
+    add(shop, "pos")
+    for number, name in enumerate(("one-rehearsal", "purged"), 30):
+        shop.tenant("PosTenant", name, pos(number, cloud_sync=True))
+    shop.apply()
+    shop.without("one")
+    shop.without("purged")
+    shop.apply()
+    assert purge(shop).result is Result.APPLIED
+    shop.tenant("PosTenant", "purged", pos(31, cloud_sync=True))
+    assert shop.apply()["purged"].result is Result.APPLIED
+    assert shop.plan(deep=True).empty
+    assert len(purged(shop)) == 1
+
+
+def test_a_purge_that_was_cut_off_is_finished_by_the_next_call(shop: Shop) -> None:
+    add(shop, "pos")
+    shop.without("one")
+    shop.apply()
+    clean = Boundaries()
+    counted = shop.setting(clean.ports())
+    reconcile.purge(clean.watch(counted), "one", Progress(), now=True)
+    counted.opened().close()
+    [*_, drop] = [number for number, said in enumerate(clean.log, 1) if said.startswith("«DROP USER")]
+    add(shop, "pos")
+    shop.without("one")
+    shop.apply()
+    dying = Boundaries({drop: Fault.DEATH_BEFORE})
+    setting = dying.watch(shop.setting(dying.ports()))
+    with pytest.raises(SimulatedDeath):
+        reconcile.purge(setting, "one", Progress(), now=True)
+    dying.dead = False
+    dying.faults.clear()
+    setting.opened().close()
+    assert purge(shop).result is Result.APPLIED
+    assert "one" not in planned_names(shop)
+
+
+def test_a_tenant_that_left_the_trash_meanwhile_is_not_purged(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(shop, "pos")
+    shop.without("one")
+    shop.apply()
+
+    def checked_and_restored(*_arguments: Any, **_options: Any) -> None:
+        assert restore(shop).result is Result.APPLIED
+
+    monkeypatch.setattr("reconciler.engine.purge.check", checked_and_restored)
+    before = shop.world()
+    assert purge(shop).result is Result.BLOCKED
+    assert before.difference(shop.world()) != []  # it is out of the trash
+    assert (shop.root / "state/deliveries/one").exists()
+    assert shop.server.databases() == ["license_manager", "pos_one"]
+
+
+def test_a_tenant_whose_spec_is_back_is_not_purged(shop: Shop) -> None:
+    add(shop, "offline")
+    shop.without("one")
+    shop.apply()
+    shop.tenant(*TENANTS["offline"][:1], "one", TENANTS["offline"][1])
+    with pytest.raises(errors.GuardRefused, match="spec again"):
+        purge(shop)
+
+
+def test_accounts_go_with_the_host_that_they_were_made_for(shop: Shop) -> None:
+    add(shop, "pos")
+    shop.without("one")
+    shop.apply()
+    shop.document("specs/servers/main.yaml", "DatabaseServer", "main", shop.server_spec(clientHost="10.0.0.%"))
+    assert purge(shop).result is Result.APPLIED
+    assert shop.server.sql("SELECT user FROM mysql.global_priv WHERE user LIKE 'pos%one%'") == []
+
+
+def test_an_open_session_does_not_outlive_the_way_to_the_trash(shop: Shop) -> None:
+    add(shop, "pos")
+    values = dotenv.dotenv_values(shop.root / "state/deliveries/one/.env")
+    session = shop.server.connect(str(values["DB_USERNAME"]), str(values["DB_PASSWORD"]))
+    shop.server.sql("ALTER USER 'pos_one_app'@'%' ACCOUNT LOCK")
+    shop.without("one")
+    shop.apply()
+    with pytest.raises(pymysql.MySQLError):
+        session.cursor().execute("SELECT 1")
+
+
+def test_a_delivery_without_its_manifest_survives_a_failed_way_to_the_trash(shop: Shop) -> None:
+    add(shop, "offline")
+    (shop.root / "state/deliveries/one/manifest.json").unlink()
+    shop.without("one")
+    before = shop.world()
+    clean = Boundaries()
+    shop.apply(clean.ports())
+    assert restore(shop).result is Result.APPLIED
+    assert before.difference(shop.world()) == []
+    shop.tenant(TENANTS["offline"][0], "one", TENANTS["offline"][1])
+    shop.apply()
+    (shop.root / "state/deliveries/one/manifest.json").unlink()
+    shop.without("one")
+    before = shop.world()
+    moved = [number for number, said in enumerate(clean.log, 1) if said.startswith("rename to")]
+    for number in moved:
+        assert shop.apply(Boundaries({number + 1: Fault.ERROR}).ports())["one"].result is Result.ROLLED_BACK
+        assert before.difference(shop.world()) == []
+
+
+def test_guards_count_all_that_are_gone_whoever_is_chosen(shop: Shop) -> None:
+    names = [f"pos-{number}" for number in range(4)]
+    for number, name in enumerate(names, 10):
+        shop.tenant("PosTenant", name, pos(number))
+    shop.apply()
+    for name in names:
+        shop.without(name)
+    assert shop.apply(tenants=[names[0]])[names[0]].result is Result.BLOCKED
+    assert shop.apply(tenants=[names[0]], allow_deletes=4)[names[0]].result is Result.APPLIED
 
 
 # --- guards ------------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ MOVES: dict[str, tuple[Callable[[Shop], object], str]] = {
         lambda shop: (shop.root / "state/deliveries/sol").mkdir(mode=0o700),
         "delivery sol is not as it was",
     ),
-    "the spec is gone": (lambda shop: shop.without("sol"), "its spec is gone"),
+    "the spec is gone": (lambda shop: shop.without("sol"), "not to be worked on any more"),
 }
 
 
@@ -124,6 +124,37 @@ def test_what_moved_makes_its_tenant_stale_and_the_others_go_on(shop: Shop, what
     assert outcomes["lupita"].result is Result.APPLIED
     assert exit_status(outcomes.values()) == 4
     assert not (shop.root / "state/deliveries/sol/.env").exists()
+
+
+def test_a_seed_or_a_script_that_changed_makes_a_plan_stale(shop: Shop) -> None:
+    plan = save(shop)
+    seeds = next((shop.root / "specs/products/agenda-ia/seeds").glob("*.yaml"))
+    text = seeds.read_text()
+    seeds.write_text(text.replace("name: ", "name: X", 1))
+    assert text != seeds.read_text()
+    assert "its spec, or the catalogue or server" in stale(apply(shop, plan), "sol")
+    assert apply(shop, plan)["sol"].result is Result.STALE
+
+
+def test_a_deletion_that_was_reviewed_and_is_not_wanted_any_more_is_stale(shop: Shop) -> None:
+    shop.apply()
+    shop.platform(guards={"prune": True})
+    shop.without("sol")
+    plan = save(shop)
+    assert plan.tenants["sol"].action is plans.Action.TRASH
+    shop.platform()
+    assert "not to be worked on" in stale(apply(shop, plan), "sol")
+    shop.platform(guards={"prune": True})
+    assert apply(shop, plan)["sol"].result is Result.APPLIED
+    assert apply(shop, plan)["sol"].result is Result.STALE
+
+
+def test_a_plan_of_the_platform_alone_is_carried_out(tmp_path: Path, clean_server: servers.Server) -> None:
+    shop = Shop(tmp_path, clean_server)
+    plan = save(shop)
+    assert plan.platform
+    assert apply(shop, plan) == {}
+    assert shop.plan().empty
 
 
 def test_a_plan_that_was_applied_is_stale(shop: Shop) -> None:

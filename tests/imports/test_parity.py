@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,19 @@ def test_our_database_is_the_official_client_s(shop: Shop, path: Path) -> None:
     first = text.split(b"\n", 1)[0]
     mapping = first.removeprefix(b"-- map: ").decode() if first.startswith(b"-- map: ") else ""
     assert compare(shop, text, mapping)
+
+
+@pytest.mark.parametrize("options", [(), ("--databases",), ("--hex-blob", "--skip-opt", "--skip-extended-insert")])
+@pytest.mark.parametrize("name", ["mariadb_dump", "written_by_hand"])
+def test_what_mariadb_dump_writes_of_it_comes_back_the_same(shop: Shop, name: str, options: tuple[str, ...]) -> None:
+    text = (Path(__file__).parent / f"files/{name}.sql").read_bytes()
+    made = parity.official(shop.server, text, "shop")
+    assert made.returncode == 0, made.stderr
+    arguments, _ = shop.server._client_arguments()
+    command = ["mariadb-dump", "--no-defaults", *arguments, "--routines", "--events", "--triggers", *options, "shop"]
+    dump = subprocess.run(command, capture_output=True, check=True).stdout
+    shop.server.sql("DROP DATABASE shop")
+    assert compare(shop, dump, "shop" if "--databases" in options else "")
 
 
 def test_chinook_is_the_official_client_s_once_its_database_is_mapped(shop: Shop) -> None:

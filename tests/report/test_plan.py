@@ -21,9 +21,8 @@ def test_the_json_of_a_plan_is_as_in_its_golden_file() -> None:
 
 def test_a_plan_for_programs_has_the_keys_of_the_contract() -> None:
     found = data.plan(samples.PLAN)
-    assert {"formatVersion", "revision", "createdAt", "deep", "fingerprint", "summary", "platform", "tenants"} == set(
-        found
-    )
+    members = {"formatVersion", "revision", "createdAt", "deep", "snapshot", "fingerprint", "summary", "platform"}
+    assert {*members, "tenants"} == set(found)
     assert list(found["summary"]) == [
         "create",
         "update",

@@ -6,6 +6,7 @@ every port is dead, as a killed process can't do anything more either.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import threading
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 from reconciler import errors
 from reconciler.engine import setting as settings
+from reconciler.ports.clock import Clock
 from reconciler.ports.files import Files
 from reconciler.ports.mysql import connection as mysql
 from reconciler.ports.ports import Ports
@@ -32,17 +34,52 @@ class Fault(enum.StrEnum):
     DEATH_AFTER = "killed after"
 
 
+class Kind(enum.StrEnum):
+    """What a boundary is."""
+
+    LOGIN = "login"
+    STATEMENT = "statement"
+    FILE = "file operation"
+    STORE = "store write"
+
+
 class SimulatedDeath(BaseException):
     """The process ends here."""
 
 
-class Boundaries:
-    """Counts every boundary that is crossed, and lets some of them fail: ``faults`` by their number, from 1."""
+Deed = Callable[[Callable[[], Any]], Any]
+"""What happens in place of a boundary's action: it is given the action, and runs it or not."""
 
-    def __init__(self, faults: Mapping[int, Fault] | None = None) -> None:
+
+class Pause:
+    """A deed that stops the process in front of the action, as SIGSTOP would, until ``go`` is set.
+
+    Everything else that the process wants to do stops too.
+    """
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.go = threading.Event()
+
+    def __call__(self, action: Callable[[], T]) -> T:
+        self.reached.set()
+        self.go.wait()
+        return action()
+
+
+class Boundaries:
+    """Counts every boundary that is crossed, and lets some of them fail: ``faults`` by their number, from 1.
+
+    What the thread that renews leases does is no boundary, because nobody knows when it does it.
+    """
+
+    def __init__(self, faults: Mapping[int, Fault | Deed] | None = None) -> None:
         self.faults = dict(faults or {})
         self.log: list[str] = []
-        self.dead = False
+        self.kinds: list[Kind] = []
+        self.dead = self.died = False
+        self.clock = Clock()
+        self._paused: Pause | None = None
         self._lock = threading.Lock()
         self._connections: list[mysql.Connection] = []
 
@@ -53,6 +90,7 @@ class Boundaries:
 
     def cross(
         self,
+        kind: Kind,
         what: str,
         action: Callable[[], T],
         error: Callable[[], Exception],
@@ -62,14 +100,26 @@ class Boundaries:
 
         ``lose`` breaks the connection that it runs on; without one a loss is an error before or after the action.
         """
+        if self._paused is not None:
+            self._paused.go.wait()
+        if threading.current_thread().name == "lease-renewal":
+            if self.dead:
+                raise errors.StoreFailed("a dead process renews nothing")
+            return action()
         with self._lock:
             if self.dead:
                 raise SimulatedDeath
             self.log.append(what)
+            self.kinds.append(kind)
             fault = self.faults.get(self.count)
+            if isinstance(fault, Pause):
+                self._paused = fault
         match fault:
             case None:
                 return action()
+            case deed if not isinstance(deed, Fault):
+                done: T = deed(action)
+                return done
             case Fault.ERROR:
                 raise error()
             case Fault.LOST_BEFORE | Fault.LOST_AFTER:
@@ -82,13 +132,21 @@ class Boundaries:
             case Fault.DEATH_BEFORE:
                 self._die()
             case Fault.DEATH_AFTER:
-                action()
+                with contextlib.suppress(Exception):  # an error reply reaches nobody either
+                    action()
                 self._die()
         raise SimulatedDeath
 
     def ports(self) -> Ports:
         """Ports whose every operation is a boundary."""
-        return Ports(connect=self._connect, files=_Files(self), entropy=shop.QUICK)
+        return Ports(connect=self._connect, files=_Files(self), clock=self.clock, entropy=shop.QUICK)
+
+    def close(self, setting: settings.Setting) -> None:
+        """Give back what a dead process would have lost with its end."""
+        self.dead = False
+        self.faults.clear()
+        if setting.store is not None:
+            setting.store.close()
 
     def watch(self, setting: settings.Setting) -> settings.Setting:
         """The setting, with the writes of its store as boundaries too."""
@@ -97,6 +155,7 @@ class Boundaries:
 
             def crossing(action: Any) -> Any:
                 return self.cross(
+                    Kind.STORE,
                     "store write",
                     lambda: write(action),
                     lambda: errors.StoreFailed("injected"),
@@ -106,7 +165,7 @@ class Boundaries:
         return setting
 
     def _die(self) -> None:
-        self.dead = True
+        self.dead = self.died = True
         for connection in self._connections:
             connection.close()
 
@@ -115,6 +174,7 @@ class Boundaries:
             return mysql.connect(server, **options)
 
         connection = self.cross(
+            Kind.LOGIN,
             f"log in {options.get('user') or server.user}",
             log_in,
             lambda: errors.ServerUnreachable("injected"),
@@ -128,6 +188,7 @@ class Boundaries:
 
             said = mysql.abridged(statement)
             return self.cross(
+                Kind.STATEMENT,
                 said,
                 lambda: send(statement, parameters),
                 lambda: errors.StatementFailed(f"injected at {said}", errno=1064),
@@ -145,6 +206,7 @@ class _Files(Files):
 
     def _do(self, verb: str, path: Path, action: Callable[[], T]) -> T:
         return self._boundaries.cross(
+            Kind.FILE,
             f"{verb} {path.name}",
             lambda: super(_Files, self)._do(verb, path, action),
             lambda: errors.FileFailed(f"injected: could not {verb} {path.name}"),

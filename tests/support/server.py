@@ -261,9 +261,12 @@ def fast_folder(need_mb: int = 1024) -> str | None:
 
 
 @contextlib.contextmanager
-def private_server(*options: str) -> Iterator[Server]:
-    """A server of its own in a temporary folder; both are gone afterwards, however this process ends."""
-    folder = Path(tempfile.mkdtemp(prefix="reconcile-test-", dir=fast_folder()))
+def private_server(*options: str, on_disk: bool = False) -> Iterator[Server]:
+    """A server of its own in a temporary folder; both are gone afterwards, however this process ends.
+
+    ``on_disk``: in the system's temporary folder, though there is room in memory.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="reconcile-test-", dir=None if on_disk else fast_folder()))
     with _watched(folder):
         dev = devserver.DevServer(folder, options=(*QUICK_AND_SMALL, *options))
         try:

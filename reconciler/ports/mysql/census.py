@@ -116,6 +116,7 @@ class Census:
         few = databases is not None and users is not None and len(databases) + len(users) <= NARROW
         self._databases = sorted(databases) if few and databases is not None else None
         self._users = sorted(users) if few and users is not None else None
+        self._tables: dict[str, frozenset[str]] = {}
 
     @cached_property
     def schemas(self) -> dict[str, Schema]:
@@ -234,14 +235,21 @@ class Census:
 
     def tables(self, database: str) -> frozenset[str]:
         """The names of its tables and views."""
-        rows = self._rows(
-            "SELECT TABLE_NAME FROM information_schema.TABLES "
-            f"WHERE TABLE_SCHEMA = %s AND BINARY TABLE_NAME <> '{LEDGER}'",
-            (database,),
-            "names of tables",
-            "SELECT ON the tenants' databases",
-        )
-        return frozenset(text(row[0]) for row in rows)
+        if database not in self._tables:
+            rows = self._rows(
+                "SELECT TABLE_NAME FROM information_schema.TABLES "
+                f"WHERE TABLE_SCHEMA = %s AND BINARY TABLE_NAME <> '{LEDGER}'",
+                (database,),
+                "names of tables",
+                "SELECT ON the tenants' databases",
+            )
+            self._tables[database] = frozenset(text(row[0]) for row in rows)
+        return self._tables[database]
+
+    @property
+    def listed(self) -> Mapping[str, frozenset[str]]:
+        """By database, the names of tables and views that were asked for one by one."""
+        return self._tables
 
     @cached_property
     def privileges_of_all(self) -> frozenset[str]:

@@ -1,0 +1,16 @@
+"""A repository on the test server, for the program as its users call it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import server as servers
+from tests.support.repository import Repository
+
+
+@pytest.fixture
+def repository(tmp_path: Path, clean_server: servers.Server) -> Repository:
+    """What `reconcile init` makes, pointed at the test server by an edit of its file."""
+    return Repository.made(tmp_path / "shop", clean_server)
