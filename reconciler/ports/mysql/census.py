@@ -13,12 +13,12 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from reconciler import errors
 from reconciler.ports.mysql import connection as mysql
 from reconciler.ports.mysql import names, privileges
+from reconciler.ports.mysql.once import once
 
 LEDGER = "_reconciler_migrations"
 """The table in which a tenant's database keeps which files it has got: ours, and informative."""
@@ -118,7 +118,7 @@ class Census:
         self._users = sorted(users) if few and users is not None else None
         self._tables: dict[str, frozenset[str]] = {}
 
-    @cached_property
+    @once
     def schemas(self) -> dict[str, Schema]:
         """Every database by its name."""
         where, parameters = self._among("SCHEMA_NAME", self._databases)
@@ -131,7 +131,7 @@ class Census:
         )
         return {row[0]: Schema(*row) for row in rows}
 
-    @cached_property
+    @once
     def accounts(self) -> dict[tuple[str, str], Account]:
         """Every account and role by user and host."""
         # An anonymous account takes the place of others, so it is one of those that matter.
@@ -141,7 +141,7 @@ class Census:
         )
         return {(user, host): _account(user, host, json.loads(priv)) for user, host, priv in rows}
 
-    @cached_property
+    @once
     def links(self) -> list[Link]:
         """Roles that were granted, and accounts that may act as another, as far as they concern the accounts."""
         return [
@@ -150,12 +150,12 @@ class Census:
             if kind in ("role", "proxy")
         ]
 
-    @cached_property
+    @once
     def grants(self) -> tuple[Grant, ...]:
         """Every grant on a database, table, column or routine that could matter to the databases or accounts."""
         return (*self._database_grants(), *self._object_grants())
 
-    @cached_property
+    @once
     def grants_of(self) -> dict[tuple[str, str], list[Grant]]:
         """The grants by account."""
         found: dict[tuple[str, str], list[Grant]] = defaultdict(list)
@@ -163,7 +163,7 @@ class Census:
             found[grant.user, grant.host].append(grant)
         return found
 
-    @cached_property
+    @once
     def _exact(self) -> dict[str, list[Grant]]:
         found: dict[str, list[Grant]] = defaultdict(list)
         for grant in self.grants:
@@ -171,7 +171,7 @@ class Census:
             found[literal.casefold()].append(grant)
         return found
 
-    @cached_property
+    @once
     def _wild(self) -> list[Grant]:
         return [g for g in self.grants if not g.object and names.pattern(g.database.replace("\\", "")) != g.database]
 
@@ -181,7 +181,7 @@ class Census:
         found.update(dict.fromkeys(g for g in self._wild if names.reaches(g.database, database)))
         return list(found)
 
-    @cached_property
+    @once
     def events(self) -> dict[str, dict[str, bool]]:
         """By database, every event's name and whether it is enabled."""
         found: dict[str, dict[str, bool]] = defaultdict(dict)
@@ -190,7 +190,7 @@ class Census:
                 found[database][name] = status == "ENABLED"
         return found
 
-    @cached_property
+    @once
     def routines(self) -> dict[str, frozenset[str]]:
         """By database, its functions and procedures, as in ``function total``."""
         found: dict[str, set[str]] = defaultdict(set)
@@ -199,13 +199,13 @@ class Census:
                 found[database].add(name)
         return {database: frozenset(held) for database, held in found.items()}
 
-    @cached_property
+    @once
     def version(self) -> str:
         """The server's version as far as it tells how things are shown: ``10.11``."""
         (said,) = (name for kind, _, name, _ in self._programs if kind == "version")
         return ".".join(said.removeprefix("5.5.5-").split(".")[:2])
 
-    @cached_property
+    @once
     def _programs(self) -> list[tuple[str, ...]]:
         where, parameters = self._among("db", self._databases)
         rows = self._rows(
@@ -218,7 +218,7 @@ class Census:
         )
         return [tuple(map(text, row)) for row in rows]
 
-    @cached_property
+    @once
     def folds(self) -> dict[str, Fold]:
         """By database, the names of its tables and views. Names alone open no table, so no lock is waited for."""
         where, parameters = self._among("TABLE_SCHEMA", self._databases)
@@ -251,12 +251,12 @@ class Census:
         """By database, the names of tables and views that were asked for one by one."""
         return self._tables
 
-    @cached_property
+    @once
     def privileges_of_all(self) -> frozenset[str]:
         """What ALL PRIVILEGES means on a database of this server: its version's own set, without GRANT OPTION."""
         return privileges.expanded(self._grant_columns)
 
-    @cached_property
+    @once
     def _grant_columns(self) -> tuple[str, ...]:
         rows = self._rows("SHOW COLUMNS FROM mysql.db", (), "grants", "SELECT ON mysql.*")
         return tuple(str(row[0]) for row in rows)
@@ -302,7 +302,7 @@ class Census:
             if kind in ("table", "routine")
         ]
 
-    @cached_property
+    @once
     def _finer(self) -> list[tuple[str, ...]]:
         """What stands in the grant tables besides accounts and databases, in one query."""
         objects, roles, proxies, parameters = "", "", "", list[str]()

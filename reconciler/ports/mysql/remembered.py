@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
-from functools import cached_property
 from typing import Any, Final
 
 from reconciler.ports.mysql import census
+from reconciler.ports.mysql.once import once
 
 A_SNAPSHOT: Final = "a newer snapshot"
 """What it takes to see what a snapshot does not have."""
@@ -77,12 +77,12 @@ class Remembered(census.Census):
     def __init__(self, data: Mapping[str, Any]) -> None:
         self._data = data
 
-    @cached_property
+    @once
     def schemas(self) -> dict[str, census.Schema]:
         """Every database by its name."""
         return {entry["name"]: census.Schema(**entry) for entry in self._told("databases", "databases")}
 
-    @cached_property
+    @once
     def accounts(self) -> dict[tuple[str, str], census.Account]:
         """Every account and role by user and host, with masked hashes."""
         return {
@@ -92,35 +92,35 @@ class Remembered(census.Census):
             for entry in self._told("accounts", "accounts")
         }
 
-    @cached_property
+    @once
     def links(self) -> list[census.Link]:
         """Roles that were granted, and accounts that may act as another."""
         found = self._told("links", "roles and proxies")
         return [census.Link(kind, (user, host), (other, name)) for kind, (user, host), (other, name) in found]
 
-    @cached_property
+    @once
     def grants(self) -> tuple[census.Grant, ...]:
         """Every grant on a database, table, column or routine."""
         found = self._told("grants", "grants")
         return tuple(census.Grant(**{**entry, "privileges": frozenset(entry["privileges"])}) for entry in found)
 
-    @cached_property
+    @once
     def events(self) -> dict[str, dict[str, bool]]:
         """By database, every event's name and whether it was enabled."""
         found: dict[str, dict[str, bool]] = self._told("events", "events")
         return found
 
-    @cached_property
+    @once
     def routines(self) -> dict[str, frozenset[str]]:
         """By database, its functions and procedures."""
         return {database: frozenset(held) for database, held in self._told("routines", "routines").items()}
 
-    @cached_property
+    @once
     def version(self) -> str:
         """The server's version as far as it tells how things are shown."""
         return str(self._told("version", "the server's version"))
 
-    @cached_property
+    @once
     def folds(self) -> dict[str, census.Fold]:
         """By database, the names of its tables and views."""
         return {database: census.Fold(*fold) for database, fold in self._told("folds", "names of tables").items()}
@@ -131,7 +131,7 @@ class Remembered(census.Census):
             raise census.Unseen(f"the names of the tables of {database}", A_SNAPSHOT)
         return frozenset(self._data["tables"][database])
 
-    @cached_property
+    @once
     def privileges_of_all(self) -> frozenset[str]:
         """What ALL PRIVILEGES means on a database of this server."""
         return frozenset(self._told("allPrivileges", "what ALL PRIVILEGES means"))
