@@ -62,6 +62,17 @@ class Store:
         self._queue.put((action, future))
         return future.result()
 
+    def make_tables(self) -> None:
+        """Make the tables that are not there yet; on a server each is a commit of its own, which ends all savepoints.
+
+        Errors: ``StoreFailed``.
+        """
+        try:
+            with self._writer.begin() as connection:
+                tables.metadata.create_all(connection)
+        except sa.exc.SQLAlchemyError as error:
+            raise self._failed(error) from error
+
     def close(self) -> None:
         """Let the writer finish what is queued, and let go of the database; a second time does nothing."""
         if self._thread is not None:
@@ -95,6 +106,10 @@ class Store:
                     try:
                         with connection.begin_nested():
                             results.append((future, action(connection)))
+                    except sa.exc.OperationalError as error:
+                        future.set_exception(self._failed(error))
+                        if self.url.get_backend_name() != "sqlite":
+                            raise  # a server's deadlock or lost connection takes the whole transaction with it
                     except sa.exc.SQLAlchemyError as error:
                         future.set_exception(self._failed(error))
                     except BaseException as error:  # noqa: BLE001 - it belongs to the thread that waits for it
@@ -107,7 +122,8 @@ class Store:
                     future.set_exception(failed)
             return
         for future, result in results:
-            future.set_result(result)
+            if not future.done():
+                future.set_result(result)
 
     def _failed(self, error: sa.exc.SQLAlchemyError) -> errors.StoreFailed:
         said = str(error.orig) if isinstance(error, sa.exc.DBAPIError) and error.orig else str(error)
@@ -129,11 +145,13 @@ def open_store(url: str, root: Path) -> Store | None:
         store.close()
         return None
     row = store.read(lambda connection: connection.execute(sa.select(tables.store)).one_or_none())
-    if row is None or row.format != tables.FORMAT:
+    if row is None:
+        store.close()  # whoever made its tables died before it was a store
+        return None
+    if row.format != tables.FORMAT:
         store.close()
-        found = "no format at all" if row is None else f"format {row.format}"
         raise errors.PlatformMisconfigured(
-            f"the store {url} has {found}; this version of reconciler reads format {tables.FORMAT}"
+            f"the store {url} has format {row.format}; this version of reconciler reads format {tables.FORMAT}"
         )
     store.platform, store.platform_id = row.platform, row.platform_id
     return store
@@ -154,7 +172,6 @@ def make_store(url: str, root: Path, *, platform: str, platform_id: str, now: st
     store = Store(address)
 
     def make(connection: sa.Connection) -> None:
-        tables.metadata.create_all(connection)
         if connection.execute(sa.select(tables.store.c.format)).first() is None:
             connection.execute(
                 tables.store.insert().values(
@@ -163,6 +180,7 @@ def make_store(url: str, root: Path, *, platform: str, platform_id: str, now: st
             )
 
     try:
+        store.make_tables()
         store.write(make)
     finally:
         store.close()

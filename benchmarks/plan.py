@@ -1,0 +1,163 @@
+"""How long a plan takes where nothing is to be done, how much memory, and whether both grow in proportion.
+
+    python -m benchmarks.plan [--tenants 1000,10000] [--databases 20] [--rounds N] [--json FILE] [--write]
+
+Synthetic tenants of POS Tree Codes: a signed license and a delivery each, a database for the first --databases of
+them. Server and repository stand in memory where there is room, for a plan only reads. Every plan is a process of its
+own. Cold: the first one after the server was started; warm: the best of the rounds after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import shlex
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import contenders, plot, report
+from benchmarks.process import Done, run
+from tests.support import server as servers
+from tests.support.shop import Shop
+
+_TIMEOUT = 3600.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """Plans of one size; seconds, and MB of memory."""
+
+    tenants: int
+    databases: int
+    applied: float
+    cold: float
+    warm: float
+    peak: float
+    one: float
+    one_peak: float
+    changed: float
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print, and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.plan", description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--tenants", default="1000,10000", help="How many, separated by commas.")
+    parser.add_argument("--databases", type=int, default=20, help="How many of them have a database.")
+    parser.add_argument("--rounds", type=int, default=3, help="Rounds; the best one counts.")
+    parser.add_argument("--json", type=Path, help="Write the raw figures here.")
+    parser.add_argument("--write", action="store_true", help="Put table and plot into benchmarks/README.md.")
+    given = parser.parse_args(arguments)
+    rows = []
+    with (
+        servers.private_server("--innodb-buffer-pool-size=256M") as server,
+        tempfile.TemporaryDirectory(prefix="reconcile-benchmark-", dir=servers.fast_folder(2048)) as folder,
+    ):
+        shop = Shop(Path(folder) / "shop", server)
+        for count in sorted(int(count) for count in given.tenants.split(",")):
+            rows.append(measured(shop, count, given.databases, given.rounds))
+            print(f"  {rows[-1]}", file=sys.stderr, flush=True)
+    words = [word for word in (sys.argv[1:] if arguments is None else arguments) if word != "--write"]
+    text = markdown(rows, shlex.join(["python", "-m", "benchmarks.plan", *words]))
+    print(text)
+    data = json.dumps([asdict(row) for row in rows], indent=2) + "\n"
+    if given.json:
+        given.json.write_text(data)
+    if given.write:
+        drawn: dict[str, plot.Line] = {
+            "plan, cold": [(float(row.tenants), row.cold, False) for row in rows],
+            "plan, warm": [(float(row.tenants), row.warm, False) for row in rows],
+            "plan --tenant": [(float(row.tenants), row.one, False) for row in rows],
+        }
+        report.write("plan", text, {"plan.svg": plot.lines("Plan where nothing is to be done", "s", drawn)})
+        (report.HERE / "plots/plan.json").write_text(data)
+
+
+def measured(shop: Shop, count: int, databases: int, rounds: int) -> Row:
+    """The repository grown to ``count`` tenants, and its plans."""
+    for number in range(count):
+        if not (shop.root / f"specs/tenants/{name(number)}.yaml").exists():
+            shop.tenant("PosTenant", name(number), spec(number, number < databases))
+    applied = command(shop, "apply", "--yes", "--parallel", "8").seconds
+    assert shop.server.dev is not None
+    shop.server.close()
+    shop.server.dev.stop()
+    shop.server.dev.start()
+    cold = command(shop, "plan", "--detailed-exitcode")
+    warm = [command(shop, "plan", "--detailed-exitcode") for _ in range(rounds)]
+    changed = name(count // 2)
+    shop.tenant("PosTenant", changed, {**spec(count // 2, count // 2 < databases), "displayName": "Changed"})
+    one = [command(shop, "plan", "--tenant", changed, "--detailed-exitcode", status=2) for _ in range(rounds)]
+    whole = [command(shop, "plan", "--detailed-exitcode", status=2) for _ in range(rounds)]
+    shop.tenant("PosTenant", changed, spec(count // 2, count // 2 < databases))
+    return Row(
+        tenants=count,
+        databases=min(databases, count),
+        applied=applied,
+        cold=cold.seconds,
+        warm=min(done.seconds for done in warm),
+        peak=max(done.peak for done in warm),
+        one=min(done.seconds for done in one),
+        one_peak=max(done.peak for done in one),
+        changed=min(done.seconds for done in whole),
+    )
+
+
+def command(shop: Shop, *arguments: str, status: int = 0) -> Done:
+    """One command of ours on the repository."""
+    line = [sys.executable, "-m", "reconciler", "-C", str(shop.root), *arguments]
+    return run(line, folder=shop.root, timeout=_TIMEOUT, environment=contenders.PATH, statuses=(status,))
+
+
+def name(number: int) -> str:
+    """The name of one tenant."""
+    return f"shop-{number:06}"
+
+
+def spec(number: int, database: bool) -> dict[str, Any]:
+    """The spec of one tenant."""
+    machine = hashlib.sha256(b"%d" % number).hexdigest()[:32]
+    device = {"name": "caja-1", "hardware": {"machineId": machine, "boardSerial": f"PF{machine[:10].upper()}"}}
+    return {
+        "displayName": f"Abarrotes {number}",
+        "edition": "standard",
+        "cloudSync": database,
+        "license": {"expires": "2099-12-31", "devices": [device]},
+    }
+
+
+def markdown(rows: list[Row], said: str) -> str:
+    """The table, and how time grows."""
+    out = [
+        f"Made by `{said}` on {time.strftime('%Y-%m-%d', time.gmtime())}.",
+        "",
+        "| tenants | with a database | plan, cold | warm | a tenant, warm | memory | one changed: plan | "
+        "plan --tenant | its memory |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        out.append(
+            f"| {row.tenants:,} | {row.databases:,} | {row.cold:.2f} s | {row.warm:.2f} s | "
+            f"{row.warm / row.tenants * 1000:.2f} ms | {row.peak:.0f} MB | {row.changed:.2f} s | {row.one:.2f} s | "
+            f"{row.one_peak:.0f} MB |"
+        )
+    for few, many in itertools.pairwise(rows):
+        times = many.tenants / few.tenants
+        out += [
+            "",
+            f"From {few.tenants:,} to {many.tenants:,} tenants ({times:g} times as many) a warm plan takes "
+            f"{many.warm / few.warm:.1f} times as long and {many.peak / few.peak:.1f} times the memory; with --tenant "
+            f"{many.one / few.one:.1f} times as long. Each further tenant costs "
+            f"{(many.warm - few.warm) / (many.tenants - few.tenants) * 1000:.2f} ms and "
+            f"{(many.peak - few.peak) / (many.tenants - few.tenants) * 1000:.1f} kB.",
+        ]
+    return "\n".join(out)
+
+
+if __name__ == "__main__":
+    main()
