@@ -178,8 +178,8 @@ def test_a_fault_somewhere_leaves_it_in_the_trash_or_out_of_it(shop: Shop, what:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("what", ["agenda", "pos"])
 @pytest.mark.parametrize("way", ["trash", "restore", "return"])
-def test_a_fault_anywhere_leaves_it_in_the_trash_or_out_of_it(shop: Shop, what: str, way: str) -> None:
-    sweep(shop, what, way, 1)
+def test_a_fault_in_many_places_leaves_it_in_the_trash_or_out_of_it(shop: Shop, what: str, way: str) -> None:
+    sweep(shop, what, way, 4)
 
 
 def sweep(shop: Shop, what: str, way: str, stride: int) -> None:
@@ -397,8 +397,8 @@ def test_a_fault_somewhere_leaves_a_purge_before_or_after(shop: Shop, what: str)
 @pytest.mark.sweep
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("what", ["agenda", "offline"])
-def test_a_fault_anywhere_leaves_a_purge_before_or_after(shop: Shop, what: str) -> None:
-    sweep_of_purges(shop, what, 2)
+def test_a_fault_in_many_places_leaves_a_purge_before_or_after(shop: Shop, what: str) -> None:
+    sweep_of_purges(shop, what, 6)
 
 
 def sweep_of_purges(shop: Shop, what: str, stride: int) -> None:
