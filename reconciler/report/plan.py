@@ -78,7 +78,7 @@ def aged(seconds: int) -> str:
 
 def of_tenant(tenant: plans.TenantPlan) -> Iterator[Line]:
     """One tenant: headline, what blocks it, what would change, what is left as it is, what could not be seen."""
-    where = errors.Where(tenant.where.file, tenant.where.line) if tenant.where else ""
+    where = errors.Where(tenant.where.file, tenant.where.line) if tenant.where and tenant.where.file else ""
     place = styled(f"  ({where})", Style.FAINT) if where else ""
     yield line(
         sign(tenant.action.value),

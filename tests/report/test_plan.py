@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from reconciler import errors
 from reconciler.model.plan import Action, Plan
 from reconciler.report import data, plan, styled
 from tests.report import samples
@@ -60,3 +61,9 @@ def test_what_came_from_outside_moves_no_cursor() -> None:
 
 def test_a_line_stays_one_line_whatever_is_in_it() -> None:
     assert styled.flat(styled.line("one\ntwo\tthree")) == "one two three"
+
+
+def test_a_tenant_without_a_spec_has_no_place() -> None:
+    gone = dataclasses.replace(samples.CREATE, where=errors.Where(""))
+    shown = styled.plain(plan.lines(dataclasses.replace(samples.PLAN, tenants=(gone,))))
+    assert "()" not in shown
