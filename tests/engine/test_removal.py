@@ -309,6 +309,21 @@ def planned_names(shop: Shop) -> list[str]:
     return [entry.tenant for entry in shop.plan().tenants]
 
 
+def test_the_history_of_a_versioned_table_and_a_sequence_are_in_the_dump(shop: Shop) -> None:
+    add(shop, "pos")
+    shop.server.sql("CREATE TABLE pos_one.tariffs (id INT PRIMARY KEY, cents INT) WITH SYSTEM VERSIONING")
+    shop.server.sql("INSERT INTO pos_one.tariffs VALUES (1, 100)")
+    shop.server.sql("UPDATE pos_one.tariffs SET cents = 123456")
+    shop.server.sql("CREATE SEQUENCE pos_one.numbers START WITH 7")
+    shop.without("one")
+    shop.apply()
+    outcome = purge(shop)
+    assert outcome.result is Result.APPLIED, outcome
+    sql = opened(shop, purged(shop)[0] / "database.sql.sealed")
+    assert b"(1,100," in sql
+    assert b"numbers" in sql
+
+
 def test_a_name_that_was_purged_can_be_taken_again(shop: Shop) -> None:
     add(shop, "agenda")
     shop.without("one")
