@@ -44,6 +44,13 @@ class Condemned(resource.Resource):
         """Whose the things are that bear its names, and how many central rows it has."""
         look = sight.census(self.server) if self.database else None
         schema = look.schemas.get(self.database) if look else None
+        if look is not None and schema is None:
+            raise errors.VanishedDatabase(
+                f"the database {self.database} of tenant {self.tenant} is gone from {self.server.name}, so that there "
+                "is nothing to take a final dump of",
+                advice="Restore it from a backup under its name, then purge again. Nothing else of the tenant is "
+                "destroyed without a dump.",
+            )
         foreign = []
         if schema is not None and database.whose(schema.comment, sight.place, self.tenant) != "ours":
             foreign.append(f"the database {self.database} bears no mark of this tenant ({schema.comment})")

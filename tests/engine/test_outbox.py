@@ -237,6 +237,16 @@ def test_a_receiver_that_is_no_longer_in_the_specs_leaves_a_dead_letter(shop: Sh
     assert "no receiver ops any more" in str(waiting(shop)[1][0].error)
 
 
+def test_a_secret_that_can_not_be_one_is_said_and_the_letter_waits(shop: Shop, receiver: Receiver) -> None:
+    (shop.root / "hook-secret").write_text("whsec_not base64!")
+    shop.tenant("PosTenant", "one", pos(1))
+    outcomes, said = apply(shop)
+    assert outcomes["one"].result is Result.APPLIED
+    assert said == ["ops: the secret of the receiver ops is not base64 behind whsec_"]
+    assert receiver.got == []
+    assert len(waiting(shop)[0]) == 1
+
+
 def test_a_process_that_died_before_sending_leaves_it_to_the_next(shop: Shop, receiver: Receiver) -> None:
     class Dying(Http):
         def post(self, *_arguments: Any, **_options: Any) -> int:

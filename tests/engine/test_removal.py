@@ -369,6 +369,19 @@ def test_a_database_that_somebody_put_in_its_place_is_not_destroyed(shop: Shop) 
     assert purged(shop) == []
 
 
+def test_a_tenant_whose_database_vanished_is_not_purged_and_it_is_said_why(shop: Shop) -> None:
+    add(shop, "pos")
+    shop.without("one")
+    shop.apply()
+    shop.server.sql("DROP DATABASE pos_one")
+    before = shop.world()
+    outcome = purge(shop)
+    assert outcome.result is Result.BLOCKED
+    assert outcome.failure is not None
+    assert "nothing to take a final dump of" in outcome.failure.message
+    assert before.difference(shop.world()) == []
+
+
 class Broken(Dumper):
     """A dump that stops in the middle, or leaves a row out."""
 
