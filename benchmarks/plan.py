@@ -1,10 +1,11 @@
 """How long a plan takes where nothing is to be done, how much memory, and whether both grow in proportion.
 
-    python -m benchmarks.plan [--tenants 1000,10000] [--databases 20] [--rounds N] [--json FILE] [--write]
+    python -m benchmarks.plan [--tenants 1000,10000] [--databases 20] [--rounds N] [--daemon] [--json FILE] [--write]
 
 Synthetic tenants of POS Tree Codes: a signed license and a delivery each, a database for the first --databases of
 them. Server and repository stand in memory where there is room, for a plan only reads. Every plan is a process of its
-own. Cold: the first one after the server was started; warm: the best of the rounds after it.
+own. Cold: the first one after the server was started, without the repository's cache; warm: the best of the rounds
+after it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import hashlib
 import itertools
 import json
 import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -21,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contenders, plot, report
+from benchmarks import contenders, daemon, plot, report
 from benchmarks.process import Done, run
 from tests.support import server as servers
 from tests.support.shop import Shop
@@ -37,7 +39,10 @@ class Row:
     databases: int
     applied: float
     cold: float
+    cold_processor: float
+    cold_peak: float
     warm: float
+    warm_processor: float
     peak: float
     one: float
     one_peak: float
@@ -50,21 +55,32 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tenants", default="1000,10000", help="How many, separated by commas.")
     parser.add_argument("--databases", type=int, default=20, help="How many of them have a database.")
     parser.add_argument("--rounds", type=int, default=3, help="Rounds; the best one counts.")
+    parser.add_argument("--daemon", action="store_true", help="Also a daemon among them, as in benchmarks.daemon.")
     parser.add_argument("--json", type=Path, help="Write the raw figures here.")
     parser.add_argument("--write", action="store_true", help="Put table and plot into benchmarks/README.md.")
     given = parser.parse_args(arguments)
-    rows = []
+    rows, watched = [], []
     with (
         servers.private_server("--innodb-buffer-pool-size=256M") as server,
         tempfile.TemporaryDirectory(prefix="reconcile-benchmark-", dir=servers.fast_folder(2048)) as folder,
     ):
         shop = Shop(Path(folder) / "shop", server)
+        shop.platform(**daemon.PLATFORM)
         for count in sorted(int(count) for count in given.tenants.split(",")):
             rows.append(measured(shop, count, given.databases, given.rounds))
             print(f"  {rows[-1]}", file=sys.stderr, flush=True)
+            if given.daemon:
+                remote = Path(folder) / f"remote-{count}.git"
+                watched.append(daemon.observed(shop, remote, count, given.databases, idle=60))
+                print(f"  {watched[-1]}", file=sys.stderr, flush=True)
     words = [word for word in (sys.argv[1:] if arguments is None else arguments) if word != "--write"]
-    text = markdown(rows, shlex.join(["python", "-m", "benchmarks.plan", *words]))
+    said = shlex.join(["python", "-m", "benchmarks.plan", *words])
+    text = markdown(rows, said)
     print(text)
+    if watched:
+        print(daemon.markdown(watched, said))
+        if given.write:
+            daemon.write(watched, daemon.markdown(watched, said))
     data = json.dumps([asdict(row) for row in rows], indent=2) + "\n"
     if given.json:
         given.json.write_text(data)
@@ -80,14 +96,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measured(shop: Shop, count: int, databases: int, rounds: int) -> Row:
     """The repository grown to ``count`` tenants, and its plans."""
-    for number in range(count):
-        if not (shop.root / f"specs/tenants/{name(number)}.yaml").exists():
-            shop.tenant("PosTenant", name(number), spec(number, number < databases))
-    applied = command(shop, "apply", "--yes", "--parallel", "8").seconds
+    applied = grow(shop, count, databases)
     assert shop.server.dev is not None
     shop.server.close()
     shop.server.dev.stop()
     shop.server.dev.start()
+    shutil.rmtree(shop.root / "state/cache", ignore_errors=True)
     cold = command(shop, "plan", "--detailed-exitcode")
     warm = [command(shop, "plan", "--detailed-exitcode") for _ in range(rounds)]
     changed = name(count // 2)
@@ -100,12 +114,23 @@ def measured(shop: Shop, count: int, databases: int, rounds: int) -> Row:
         databases=min(databases, count),
         applied=applied,
         cold=cold.seconds,
+        cold_processor=cold.processor,
+        cold_peak=cold.peak,
         warm=min(done.seconds for done in warm),
+        warm_processor=min(done.processor for done in warm),
         peak=max(done.peak for done in warm),
         one=min(done.seconds for done in one),
         one_peak=max(done.peak for done in one),
         changed=min(done.seconds for done in whole),
     )
+
+
+def grow(shop: Shop, count: int, databases: int) -> float:
+    """Let the repository have ``count`` tenants, applied; the seconds of that apply."""
+    for number in range(count):
+        if not (shop.root / f"specs/tenants/{name(number)}.yaml").exists():
+            shop.tenant("PosTenant", name(number), spec(number, number < databases))
+    return command(shop, "apply", "--yes", "--parallel", "8").seconds
 
 
 def command(shop: Shop, *arguments: str, status: int = 0) -> Done:
@@ -136,15 +161,15 @@ def markdown(rows: list[Row], said: str) -> str:
     out = [
         f"Made by `{said}` on {time.strftime('%Y-%m-%d', time.gmtime())}.",
         "",
-        "| tenants | with a database | plan, cold | warm | a tenant, warm | memory | one changed: plan | "
-        "plan --tenant | its memory |",
-        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| tenants | with a database | plan, cold | its memory | warm | of it processor | a tenant, warm | memory | "
+        "one changed: plan | plan --tenant | its memory |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
         out.append(
-            f"| {row.tenants:,} | {row.databases:,} | {row.cold:.2f} s | {row.warm:.2f} s | "
-            f"{row.warm / row.tenants * 1000:.2f} ms | {row.peak:.0f} MB | {row.changed:.2f} s | {row.one:.2f} s | "
-            f"{row.one_peak:.0f} MB |"
+            f"| {row.tenants:,} | {row.databases:,} | {row.cold:.2f} s | {row.cold_peak:.0f} MB | {row.warm:.2f} s | "
+            f"{row.warm_processor:.2f} s | {row.warm / row.tenants * 1000:.2f} ms | {row.peak:.0f} MB | "
+            f"{row.changed:.2f} s | {row.one:.2f} s | {row.one_peak:.0f} MB |"
         )
     for few, many in itertools.pairwise(rows):
         times = many.tenants / few.tenants

@@ -48,6 +48,8 @@ class ReconcileError(Exception):
     code: ClassVar[str] = "error"
     exit: ClassVar[int] = 1
     advice: ClassVar[str] = "This was not foreseen. Run again with --verbose and report what it prints."
+    lasting: bool = False
+    """Whether trying again can't help before somebody changed the spec, a file of the product, or what stands there."""
 
     def __init__(self, message: str, *, where: Where | None = None, advice: str = "") -> None:
         super().__init__(message)
@@ -74,6 +76,7 @@ class InvalidSpecs(ReconcileError):
     """At least one spec can't be used; ``faults`` lists everything that is wrong, not only the first."""
 
     code = "invalid-specs"
+    lasting = True
     exit = 65
     advice = "Mend the lines that are shown; `reconcile validate` checks them without a server."
 
@@ -114,6 +117,7 @@ class ForeignObject(Refused):
     """A thing with the tenant's name exists, and this platform did not make it."""
 
     code = "foreign"
+    lasting = True
     advice = "Rename the tenant, or remove or rename the foreign thing by hand. It is never touched from here."
 
 
@@ -121,6 +125,7 @@ class MissingPrivilege(Refused):
     """The provisioning account lacks a privilege that the change needs."""
 
     code = "missing-privilege"
+    lasting = True
     advice = "Run the GRANT statement that is shown as an administrator; `reconcile doctor` lists all of them."
 
 
@@ -128,6 +133,7 @@ class IsolationFault(Refused):
     """An account that is not the tenant's could reach the tenant's database."""
 
     code = "isolation"
+    lasting = True
     advice = "Revoke the grant that is shown, or list the account under the server's `trustedAccounts`."
 
 
@@ -135,6 +141,7 @@ class PasswordPolicy(Refused):
     """The server refuses the accounts that would be made: a password plugin is loaded."""
 
     code = "password-policy"
+    lasting = True
     advice = "Unload the plugin, or exempt accounts made with a hash; both statements are shown."
 
 
@@ -142,6 +149,7 @@ class ForbiddenChange(Refused):
     """The spec asks an existing tenant to change what can't be changed in place."""
 
     code = "forbidden-change"
+    lasting = True
     advice = "Put the old value back, or make a new tenant with a new name and move the data."
 
 
@@ -149,6 +157,7 @@ class GuardRefused(Refused):
     """A guard of the platform holds the change back."""
 
     code = "guard"
+    lasting = True
     advice = "If the change is meant, raise the guard in specs/platform.yaml or with the option that is named."
 
 
@@ -156,6 +165,7 @@ class VanishedDatabase(Refused):
     """A tenant's database is gone. It is never made again empty."""
 
     code = "database-vanished"
+    lasting = True
     advice = "Restore the database from a backup under its name, or delete the tenant."
 
 
@@ -163,6 +173,7 @@ class SchemaDrifted(Refused):
     """What the product's schema made in a tenant's database is gone, or is not as it was made."""
 
     code = "schema-drift"
+    lasting = True
     advice = "Make it as it was by hand, as the tenant's own account or from a backup; rows are never risked from here."
 
 
@@ -170,6 +181,7 @@ class ScriptChanged(Refused):
     """A product's SQL file is no longer what was applied to a tenant under its name."""
 
     code = "script-changed"
+    lasting = True
     advice = "Put the file back as it was, and write what is new into a further file with the next number."
 
 
@@ -177,6 +189,7 @@ class DoubleRow(Refused):
     """A table holds two rows with one key, so that neither can be told from the other."""
 
     code = "double-row"
+    lasting = True
     advice = "Delete all but one of the rows by hand, and give the table its primary key back."
 
 
@@ -205,6 +218,7 @@ class PlanStale(ReconcileError):
     """The world or the spec moved since the plan was saved."""
 
     code = "stale"
+    lasting = True
     exit = 4
     advice = "Plan again, have the new plan reviewed, and apply that one."
 
@@ -227,6 +241,58 @@ class SnapshotUnusable(ReconcileError):
     )
 
 
+class SourceFailed(ReconcileError):
+    """The specs can't be fetched from where they are merged. What was fetched last goes on to hold."""
+
+    code = "source-failed"
+    exit = 1
+    advice = "Check that the remote answers and that the branch is there; it is fetched again by itself."
+
+
+class HistoryRewritten(SourceFailed):
+    """The branch no longer holds the commit that was trusted last, so nothing of it is applied."""
+
+    code = "history-rewritten"
+    advice = "Find out who rewrote it. If it was meant: `reconcile daemon --accept-history COMMIT`, once."
+
+
+class SourceUnverified(SourceFailed):
+    """A commit since the last trusted one has no good signature of an allowed signer."""
+
+    code = "source-unverified"
+    advice = "Have the commit signed by an allowed signer, or revert it by a signed one on a branch without it."
+
+
+class NotLeader(ReconcileError):
+    """Another daemon leads, or this one must not: it has not the platform's keys or its deliveries."""
+
+    code = "not-leader"
+    exit = 78
+    advice = "Give it the same keys and the same delivery folder as the daemon that leads."
+
+
+class AlreadyRunning(ReconcileError):
+    """Another daemon of this host works with the same state folder."""
+
+    code = "already-running"
+    exit = 5
+    advice = "Stop the other one first, or give this one a folder of its own: `reconcile -C DIR daemon`."
+
+
+class ForgeFailed(ReconcileError):
+    """The forge did not answer, or refused. Nothing but what is shown there depends on it, unless plans have to be
+    reviewed. ``wait`` is for how many seconds it wants to be left alone; 0: it did not say.
+    """
+
+    code = "forge-failed"
+    exit = 1
+    advice = "Check the token's permissions and the repository's name; it is tried again by itself."
+
+    def __init__(self, message: str, *, where: Where | None = None, advice: str = "", wait: float = 0.0) -> None:
+        super().__init__(message, where=where, advice=advice)
+        self.wait = wait
+
+
 class TenantLeased(ReconcileError):
     """Another living process works on this tenant."""
 
@@ -246,12 +312,26 @@ class StepFailed(ReconcileError):
     advice = "Nothing is left of the attempt. Remove the cause that the message names and apply again."
 
 
+class MovedMeanwhile(StepFailed):
+    """Somebody changed or made a thing after it was looked at, so that nothing was done to it; it stays as they left
+    it.
+    """
+
+    code = "moved-meanwhile"
+    advice = "The tenant is as it was. `reconcile plan` shows how things stand now."
+
+
 class StatementFailed(StepFailed):
     """A server refused a statement. ``errno`` is the server's number (0: none was given); of a packet with several
     statements ``at`` is which one, from 0.
     """
 
     code = "statement-failed"
+    passing: ClassVar[frozenset[int]] = frozenset(
+        # 0 none given, disk full, too many connections, out of memory, shutdown, lock wait, deadlock, read-only, killed
+        {0, 3, 28, 1021, 1030, 1037, 1038, 1040, 1041, 1053, 1114, 1203, 1205, 1206, 1213, 1226, 1290, 1317, 1927}
+    )
+    """The numbers that another attempt may not meet. Source: MariaDB's list of error codes."""
 
     def __init__(
         self, message: str, *, errno: int = 0, where: Where | None = None, advice: str = "", at: int = 0
@@ -259,6 +339,7 @@ class StatementFailed(StepFailed):
         super().__init__(message, where=where, advice=advice)
         self.errno = errno
         self.at = at
+        self.lasting = errno not in self.passing
 
 
 class ConnectionLost(StepFailed):
@@ -279,6 +360,7 @@ class ScriptRefused(Refused):
     """A product's SQL file holds a statement that would leave the tenant."""
 
     code = "script-refused"
+    lasting = True
     advice = "Take the statement out of the file; a tenant's script may only touch the tenant's own database."
 
 
@@ -330,6 +412,7 @@ class JournalBroken(StoreFailed):
     """The journal is not as it was written: a record was changed, or is missing."""
 
     code = "journal-broken"
+    lasting = True
     advice = "Compare the store with its backups before anything is applied; `reconcile history --verify` lists all."
 
 

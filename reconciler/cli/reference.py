@@ -1,4 +1,4 @@
-"""Writing docs/commands.md, docs/errors.md and the JSON Schemas from the code.
+"""Writing docs/commands.md, docs/errors.md, docs/metrics.md and the JSON Schemas from the code.
 
 ``python -m reconciler.cli.reference DOCS SCHEMAS``, as in ``… docs schemas``.
 """
@@ -13,6 +13,7 @@ from typing import Final
 import click
 
 from reconciler.cli import manual, options, program
+from reconciler.daemon import series
 from reconciler.engine import specs
 from reconciler.report import explanation, shapes
 from reconciler.spec import schemas
@@ -30,7 +31,7 @@ _TITLE: Final = """\
 
 def pages() -> Mapping[str, str]:
     """Every generated page by its file name."""
-    return {"commands.md": commands(), "errors.md": explanation.markdown()}
+    return {"commands.md": commands(), "errors.md": explanation.markdown(), "metrics.md": series.markdown()}
 
 
 def commands() -> str:

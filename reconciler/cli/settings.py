@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from reconciler import errors
 from reconciler.cli import options
 from reconciler.engine import setting as settings
-from reconciler.engine import specs
 from reconciler.ports.ports import Ports
 from reconciler.report import styled
 
@@ -19,11 +18,7 @@ def wanted(call: options.Call, tenants: Collection[str], *, offline: bool = Fals
 
     Errors: ``InvalidSpecs``; with ``tenants`` only for faults in their files and in what all tenants stand on.
     """
-    tolerate: Callable[[errors.Fault], bool] = _nothing
-    if tenants:
-        tree, _ = specs.check(call.root)
-        tolerate = lambda fault: specs.harmless(tree, fault, tenants)  # noqa: E731
-    with _opened(call, tolerate, offline=offline) as setting:
+    with _opened(call, _nothing, tenants, offline=offline) as setting:
         yield setting
 
 
@@ -46,14 +41,36 @@ def recorded(call: options.Call) -> Iterator[settings.Setting]:
 
 @contextmanager
 def _opened(
-    call: options.Call, tolerate: Callable[[errors.Fault], bool], *, offline: bool = False
+    call: options.Call,
+    tolerate: Callable[[errors.Fault], bool],
+    tenants: Collection[str] = (),
+    *,
+    offline: bool = False,
 ) -> Iterator[settings.Setting]:
-    setting = settings.load_setting(call.root, Ports(), tolerate=tolerate, offline=offline)
+    ports = Ports()
+    setting = _of_daemon(call, ports, tolerate) if not offline else None
+    if setting is None:
+        setting = settings.load_setting(call.root, ports, tolerate=tolerate, tenants=tenants, offline=offline)
     try:
         yield setting
     finally:
         if setting.store is not None:
             setting.store.close()
+
+
+def _of_daemon(call: options.Call, ports: Ports, tolerate: Callable[[errors.Fault], bool]) -> settings.Setting | None:
+    """In a folder that only holds the state of a daemon: the setting of what that one trusted last."""
+    root = call.root
+    if (root / options.SPECS).exists() or not (root / "state/source").is_dir():
+        return None
+    from reconciler.daemon import git_source
+
+    found = git_source.resting(root, ports.clock)
+    if found is None:
+        return None
+    setting = settings.setting_of(root, ports, found.tree, found.folder, revision=found.revision, tolerate=tolerate)
+    setting.commits = found.commits
+    return setting
 
 
 def _nothing(_fault: errors.Fault) -> bool:

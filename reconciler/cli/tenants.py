@@ -30,11 +30,12 @@ _tenant = click.argument("tenant", required=False)
 
 @click.command(
     help=manual.page(
-        "Show the tenants on record and their conditions: Ready, and while it holds Reconciling, Stalled, Suspended. "
-        "Asks the store only; whether a server has drifted is what `reconcile plan` finds.",
+        "Show the tenants on record and their conditions: Ready, and while it holds Reconciling, Stalled, "
+        "RollbackFailed, Drifted, Suspended. Asks the store only: Drifted is what the daemon saw last, and whether a "
+        "server has drifted since is what `reconcile plan` finds.",
         examples={
             "reconcile status": "",
-            "reconcile status clinica-sol": "one tenant",
+            "reconcile status clinica-sol": "one tenant; `reconcile why` tells more",
             "reconcile status --format json": "for programs",
         },
         exits={0: "shown, whatever the conditions are"},
@@ -48,13 +49,13 @@ def status(call: options.Call, tenant: str | None, output: str) -> int:
     """Show conditions; returns the exit status."""
     waiting: list[outbox.Letter] = []
     with settings.recorded(call) as setting:
-        found = conditions.of_tenants(setting, tenant)
+        found = conditions.overview(setting, tenant)
         if setting.store is not None:
             waiting = setting.store.read(outbox.waiting) + setting.store.read(outbox.dead)
     waiting = [letter for letter in waiting if tenant in (None, letter.tenant)]
     if output == "json":
         call.show_data({**report.status_data(found), "outbox": letters.data(waiting)["letters"]})
-    elif found:
+    elif found.tenants or found.source or found.paused:
         call.show(report.status_lines(found))
     else:
         _nothing(call)

@@ -19,7 +19,8 @@ from reconciler.report import trash as report
 @click.group(
     help=manual.page(
         "Look at deleted tenants, take them back, or destroy them for good. A tenant goes to the trash when its spec "
-        "is removed and `guards.prune` is true: nobody can use or see it, and all that it has is kept.",
+        "is removed and `guards.prune` is true: nobody can use or see it, and all that it has is kept. A database goes "
+        "there alone when the spec of its tenant no longer asks for one.",
         examples={"reconcile trash list": ""},
         exits={0: "done"},
     )
@@ -31,7 +32,8 @@ def trash() -> None:
 @trash.command(
     name="list",
     help=manual.page(
-        "List what is in the trash, longest first, and until when each tenant is kept at least.",
+        "List what is in the trash, longest first, and until when it is kept at least: tenants, and databases of "
+        "tenants that live.",
         examples={"reconcile trash list": "", "reconcile trash list --format json": "for programs"},
         exits={0: "shown"},
         also=(65, 78),
@@ -58,7 +60,8 @@ def list_(call: options.Call, output: str) -> int:
 @trash.command(
     help=manual.page(
         "Take TENANT out of the trash, exactly as it was. Where its spec is in git again, `reconcile apply` does that; "
-        "without a spec it is held against git, and not trashed again until it had a spec.",
+        "without a spec it is held against git, and not trashed again until it had a spec. A database alone comes back "
+        "when its tenant's spec asks for one again.",
         examples={"reconcile trash restore clinica-sol": ""},
         exits={0: "restored"},
         also=(3, 5, 6, 7, 65, 69, 78, 130, 143),
@@ -84,7 +87,8 @@ def restore(call: options.Call, tenant: str, output: str) -> int:
     help=manual.page(
         "Destroy TENANT for good: its database, accounts, grants, central rows, secrets and delivery. Before that a "
         "final dump is taken, sealed, and loaded into a scratch database to prove it. Only when its retention has "
-        "ended, or with --now. What is dropped can't be brought back but from the dump.",
+        "ended, or with --now. What is dropped can't be brought back but from the dump. Of a tenant that lives, whose "
+        "database alone is in the trash, only the database and its accounts go.",
         examples={
             "reconcile trash purge clinica-sol": "when its retention has ended",
             "reconcile trash purge clinica-sol --now --yes": "today, and without being asked",

@@ -20,13 +20,21 @@ from reconciler.model import plan as plans
 from reconciler.model import saved
 from reconciler.model.goal import Goal
 from reconciler.model.outcome import Failure, Leftover, Outcome, Result
+from reconciler.model.secret import Secret
 from reconciler.model.tenant import Tenant
-from reconciler.ports.store import journal, leases
+from reconciler.ports.store import journal, leases, records
+
+_PASSING = frozenset({errors.ServerUnreachable.code, errors.DeliveryUnusable.code, errors.LoginRefused.code})
+"""Codes of blockers that may be gone by themselves."""
 
 
 @dataclass(slots=True)
 class Crew:
-    """The workers of one apply: ``parallel`` tenants at a time."""
+    """The workers of one apply: ``parallel`` tenants at a time.
+
+    ``consent`` is asked about every plan that was made under a lease and holds changes: it gives it back, perhaps with
+    blockers, or says why it must not be carried out. ``looked`` hears of all of them, those without changes too.
+    """
 
     setting: Setting
     progress: Progress
@@ -37,6 +45,8 @@ class Crew:
     keep_going: bool
     reviewed: Mapping[str, saved.Reviewed] | None = None
     equal_risk: bool = False
+    consent: Callable[[Tenant[Any, Any], plans.TenantPlan], plans.TenantPlan | errors.ReconcileError] | None = None
+    looked: Callable[[plans.TenantPlan], None] | None = None
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def each(self, work: list[Tenant[Any, Any]]) -> list[Outcome]:
@@ -135,6 +145,8 @@ class Crew:
         if finished and saga.tenant.goal is Goal.PURGED:
             return settled_outcome(finished[0], seconds)
         planned = saga.look()
+        if self.looked is not None:
+            self.looked(planned)
         if self.reviewed is not None:
             reviewed = self.reviewed[saga.tenant.name]
             if moved := saga.moved(reviewed):
@@ -142,6 +154,11 @@ class Crew:
                     return stale(saga.tenant.name, moved)
                 if not saved.no_riskier(reviewed, planned):
                     return stale(saga.tenant.name, [*moved, "and what would be done now is riskier"])
+        if self.consent is not None and planned.changes and not planned.blockers:
+            asked = self.consent(saga.tenant, planned)
+            if isinstance(asked, errors.ReconcileError):
+                return failed(saga.tenant.name, _unbegun(asked), asked, "", seconds)
+            planned = asked
         if planned.blockers:
             return blocked(planned)
         if not planned.changes:
@@ -197,6 +214,40 @@ class Crew:
         return failed(tenant, result, error, saga.step, clock.monotonic() - started, identity, left)
 
 
+def tools_of(setting: Setting, progress: Progress) -> recovery.Tools:
+    """What transactions are settled with. Errors: ``PlatformMisconfigured`` where there is no store."""
+    store = setting.opened()
+
+    def reveal(tenant: str, secret: Secret) -> str:
+        for entry in store.read(lambda connection: records.unseal(connection, tenant)):
+            if entry.secret.name == secret.name:
+                return setting.keys.vault.open(tenant, entry.secret, entry.sealed)
+        raise errors.StoreFailed(f"the store has no secret {secret.name} of tenant {tenant}")
+
+    return recovery.Tools(store, setting.ports, reveal, setting.patience, progress)
+
+
+def settle(tools: recovery.Tools, held: leases.Leases, tenant: str) -> list[Outcome]:
+    """Settle what was left open of ``tenant``, under a lease of its own; nothing else is done with it.
+
+    Errors: ``StoreFailed``.
+    """
+    started = tools.ports.clock.monotonic()
+    try:
+        lease = held.acquire(tenant)
+    except errors.TenantLeased as error:
+        return [failed(tenant, Result.LEASED, error, "", 0.0)]
+    try:
+        settled = settle_open(tools, lease)
+    except errors.JournalBroken as error:
+        # Nothing is undone by a record that was tampered with; the other tenants are not affected.
+        return [failed(tenant, Result.STUCK, error, "", 0.0)]
+    finally:
+        held.release(lease)
+    seconds = tools.ports.clock.monotonic() - started
+    return [settled_outcome(entry, seconds) for entry in settled]
+
+
 def settle_open(tools: recovery.Tools, lease: leases.Lease) -> list[recovery.Settled]:
     """Settle what a process that ended left open of the lease's tenant."""
     found = tools.store.read(lambda connection: journal.unsettled(connection, [lease.tenant]))
@@ -217,7 +268,8 @@ def blocked(entry: plans.TenantPlan) -> Outcome:
     """The outcome of a tenant that must not be touched as things stand."""
     first = entry.blockers[0]
     message = "; ".join(blocker.message for blocker in entry.blockers)
-    return Outcome(entry.tenant, Result.BLOCKED, failure=Failure(first.code, "", message, first.advice, first.exit))
+    failure = Failure(first.code, "", message, first.advice, first.exit, lasting=first.code not in _PASSING)
+    return Outcome(entry.tenant, Result.BLOCKED, failure=failure)
 
 
 def stale(tenant: str, moved: list[str]) -> Outcome:
@@ -237,8 +289,13 @@ def failed(
 ) -> Outcome:
     """The outcome of a tenant that was not brought to its end, and why."""
     where = f"{error.where}: " if error.where else ""
-    failure = Failure(error.code, step, where + error.message, error.next, error.exit)
+    failure = Failure(error.code, step, where + error.message, error.next, error.exit, error.lasting)
     return Outcome(tenant, result, transaction, seconds, failure, leftovers)
+
+
+def _unbegun(error: errors.ReconcileError) -> Result:
+    """The outcome of a tenant whose plan was not agreed to."""
+    return Result.STALE if isinstance(error, errors.PlanStale) else Result.BLOCKED
 
 
 def _unforeseen(error: Exception) -> errors.StepFailed:

@@ -169,7 +169,7 @@ def _possible(setting: Setting, server: Server) -> None:
 def _tenant(setting: Setting, server: Server) -> Tenant[Any, Any]:
     # Two underscores can't come from a tenant's name, and the provisioning account may do everything under a prefix.
     database = f"{preflight.prefixes(setting)[0]}_check_{setting.ports.entropy.token(4).hex()}"
-    return Tenant(NAME, NAME, setting.root, server, database, _Spec(), _Spec(), {}, errors.Where(""))
+    return Tenant(NAME, NAME, setting.root, server, database, _Spec(), _Spec(), dict, errors.Where(""))
 
 
 def _wait_for(held: leases.Leases) -> leases.Lease:

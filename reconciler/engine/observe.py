@@ -174,7 +174,7 @@ def _sight(
     transaction: str,
     reveal: Callable[[Server, str, Secret], str] | None,
 ) -> Sight:
-    databases = sorted({tenant.database for tenant in tenants if tenant.database})
+    databases = sorted({name for tenant in tenants if (name := tenant.database or tenant.former)})
     scratch = [purge.scratch_of(tenant, transaction) for tenant in tenants if tenant.goal is Goal.PURGED]
     return Sight(
         place=setting.place,
@@ -183,7 +183,10 @@ def _sight(
         central_server=setting.servers[setting.place.central_server],
         tenants=[tenant.name for tenant in tenants],
         databases=[*databases, *filter(None, scratch)],
-        users=[account for database in databases for account in (names.owner(database), names.application(database))],
+        users=[
+            *(account for database in databases for account in (names.owner(database), names.application(database))),
+            *([purge.visitor_of(transaction)] if scratch else []),
+        ],
         deep=deep,
         transaction=transaction,
         reveal=reveal,

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,11 +23,13 @@ from reconciler import errors
 from reconciler.engine.progress import Progress
 from reconciler.engine.setting import Setting
 from reconciler.model.receiver import Receiver
+from reconciler.model.standing import Condition, Transition
 from reconciler.ports import clock as clocks
 from reconciler.ports import passwords
 from reconciler.ports.store import journal
 from reconciler.ports.store import outbox as letters
 
+TRANSITION = "transition"
 MOST_ATTEMPTS = 20
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 2.0, 900.0
 _GONE = 410  # the receiver says that it never wants to hear of this again
@@ -79,6 +81,42 @@ def write(
             if event in events
         ),
     )
+
+
+def turned(connection: sa.Connection, setting: Setting, transitions: Iterable[Transition]) -> None:
+    """Write a letter about each condition that came, went or turned, as part of the write that turned it."""
+    receivers = [receiver.name for receiver in setting.receivers.values() if TRANSITION in receiver.events]
+    at = setting.ports.clock.stamp()
+    for entry in transitions if receivers else ():
+        kind = entry.after or entry.before
+        if kind is None:
+            continue
+        identity = f"{setting.ports.entropy.identity()}.0"
+        body = {
+            "specversion": "1.0",
+            "id": identity,
+            "source": f"/reconciler/{setting.place.platform_id}",
+            "type": f"reconciler.condition.{TRANSITION}",
+            "subject": entry.subject,
+            "time": at,
+            "datacontenttype": "application/json",
+            "data": {
+                "tenant": entry.subject,
+                "condition": kind.type,
+                "before": _said(entry.before),
+                "after": _said(entry.after),
+                "revision": setting.revision,
+            },
+        }
+        letters.put(
+            connection, (letters.Letter(identity, name, entry.subject, TRANSITION, body, at) for name in receivers)
+        )
+
+
+def _said(condition: Condition | None) -> dict[str, str] | None:
+    if condition is None:
+        return None
+    return {"status": condition.status, "reason": condition.reason, "message": condition.message}
 
 
 def deliver(setting: Setting, progress: Progress) -> None:

@@ -13,7 +13,6 @@ from reconciler.model.change import Change, State
 from reconciler.model.given import Given
 from reconciler.model.goal import Goal
 from reconciler.model.record import Record
-from reconciler.model.states import TenantState
 from reconciler.model.step import Step
 from reconciler.model.tenant import Tenant
 from reconciler.ports.central import view
@@ -122,19 +121,30 @@ def _standing(tenant: Tenant[Any, Any], sight: Sight, steps: list[Step[Resource]
     )
 
 
-def forbidden(tenant: Tenant[Any, Any], record: Record | None) -> list[errors.ForbiddenChange]:
-    """What the spec asks of an existing tenant that can't change in place."""
+def parting(tenant: Tenant[Any, Any], record: Record | None) -> bool:
+    """Whether the tenant's database would go to the trash without it."""
+    if record is None or tenant.goal is not Goal.PRESENT or record.trashed:
+        return False
+    return bool(tenant.former) and not record.parted
+
+
+def forbidden(tenant: Tenant[Any, Any], record: Record | None) -> list[errors.Refused]:
+    """What the spec asks of an existing tenant that can't change in place, or must not go."""
     if record is None or tenant.goal is not Goal.PRESENT:
         return []
-    if record.database and not tenant.database and record.product == tenant.product:
+    if record.product == tenant.product and not tenant.database and record.database != tenant.former:
         return [
             errors.ForbiddenChange(
-                f"tenant {tenant.name} has the database {record.database}, and its spec asks for none; taking a "
-                "database away is not supported yet",
-                where=tenant.at("spec", "cloudSync"),
-                advice="Put back what gives it a database (cloudSync: true); state: suspended locks its accounts.",
+                f"the database {tenant.former} of tenant {tenant.name} was purged meanwhile"
+                if tenant.former
+                else f"tenant {tenant.name} has the database {record.database}, its spec asks for none, and product "
+                f"{tenant.product} has no way to take it away",
+                where=tenant.where,
+                advice="Plan again." if tenant.former else "Put back what gives it a database.",
             )
         ]
+    if parting(tenant, record) and not tenant.may_part:
+        return [tenant.held or errors.GuardRefused(f"the database {tenant.former} came back meanwhile: plan again")]
     return [
         errors.ForbiddenChange(
             f"the {what} of tenant {tenant.name} can't change from {was} to {wanted}",
@@ -144,7 +154,7 @@ def forbidden(tenant: Tenant[Any, Any], record: Record | None) -> list[errors.Fo
             ("product", record.product, tenant.product),
             ("server", record.server, tenant.server.name),
             ("client host", record.client_host, tenant.server.client_host),
-            ("database", record.database, tenant.database),
+            ("database", record.database, tenant.database or tenant.former),
         )
         if was and was != wanted
     ]
@@ -180,9 +190,9 @@ def _action(tenant: Tenant[Any, Any], record: Record | None, changes: bool, bloc
         return plan.Action.UNCHANGED
     if record is None:
         return plan.Action.CREATE
-    if tenant.goal in (Goal.TRASHED, Goal.PURGED):
+    if tenant.goal in (Goal.TRASHED, Goal.PURGED) or parting(tenant, record):
         return plan.Action.TRASH
-    if record.state == TenantState.TRASHED:
+    if record.trashed or (record.parted and tenant.database):
         return plan.Action.RESTORE
     facts: Mapping[str, Any] = record.facts.get(CATALOGUE_FACT, {})
     same = record.spec == tenant.data and facts.get("digest") == catalogue_digest(tenant)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from reconciler import errors
+from reconciler.engine import guard
 from reconciler.engine.setting import Setting
 from reconciler.model import names
 from reconciler.model.change import Change
 from reconciler.model.given import Given
 from reconciler.model.outcome import Leftover
-from reconciler.model.record import Record
+from reconciler.model.record import PARTED, Record
+from reconciler.model.secret import Recipe
 from reconciler.model.states import TransactionState
 from reconciler.model.step import Step
 from reconciler.model.tenant import Tenant
@@ -26,28 +29,47 @@ from reconciler.ports.clock import Clock, stamp
 from reconciler.ports.session import Session
 from reconciler.ports.store import journal, leases, records
 from reconciler.ports.store import store as stores
-from reconciler.resources import condemned
+from reconciler.resources import account, condemned
+from reconciler.resources.account import Account
 from reconciler.resources.database import Database
 from reconciler.resources.final_dump import FinalDump, Rehearsal
+from reconciler.resources.grants import ALL, Grants
 from reconciler.resources.resource import Resource
 
 PENDING_ID = "0" * 32
+REHEARSAL = "rehearsal"
+_SECRETS = ("db.own", "db.app")
+"""The secrets of a tenant's own account and of its application's."""
 
 
 def steps(tenant: Tenant[Any, Any], given: Given) -> Iterator[Step[Resource]]:
     """What comes before the point of no return, and the list of what is destroyed behind it."""
-    server, database = tenant.server, tenant.database
-    scratch = scratch_of(tenant, given.transaction)
+    server, database, host = tenant.server, tenant.database, tenant.server.client_host
+    scratch, visitor = scratch_of(tenant, given.transaction), visitor_of(given.transaction)
     accounts: list[tuple[str, str, str]] = []
     if database:
         secrets = given.record.secrets if given.record else {}
-        for user, secret in ((names.owner(database), "db.own"), (names.application(database), "db.app")):
-            accounts.append((user, tenant.server.client_host, secrets[secret].mark))
-    yield Step("check", condemned.Condemned(tenant.name, server, database, scratch, tuple(accounts)))
+        for user, name in zip((names.owner(database), names.application(database)), _SECRETS, strict=True):
+            accounts.append((user, host, secrets[name].mark))
+    yield Step(
+        "check",
+        condemned.Condemned(
+            tenant.name,
+            server,
+            database,
+            scratch,
+            tuple(accounts),
+            (visitor, host) if database else None,
+            lives=bool(tenant.former),
+        ),
+    )
     yield Step("dump", FinalDump(tenant.name, server, database, tenant.data))
     if database:
-        yield Step("rehearsal", Database(tenant.name, server, scratch, (), recorded=False))
-        yield Step("rehearsal", Rehearsal(tenant.name, server, database, scratch))
+        secret = given.secret(REHEARSAL, Recipe.DATABASE_PASSWORD)
+        yield Step("rehearsal", Database(tenant.name, server, scratch, ((visitor, host),), recorded=False))
+        yield Step("rehearsal", Account(server, visitor, host, secret, "loads the dump", recorded=False))
+        yield Step("rehearsal", Grants(server, visitor, host, scratch, frozenset({ALL}), "it loads the dump"))
+        yield Step("rehearsal", Rehearsal(tenant.name, server, database, scratch, visitor, host, secret))
 
 
 def scratch_of(tenant: Tenant[Any, Any], transaction: str) -> str:
@@ -57,16 +79,21 @@ def scratch_of(tenant: Tenant[Any, Any], transaction: str) -> str:
     return names.shortened(tenant.database, names.DATABASE_LIMIT, f"_rehearsal_{transaction or PENDING_ID}")
 
 
+def visitor_of(transaction: str) -> str:
+    """The account that loads a final dump into the scratch database, and goes with it."""
+    return names.shortened("rehearsal_", names.ACCOUNT_LIMIT, (transaction or PENDING_ID)[:22])
+
+
 def kept_until(setting: Setting, record: Record) -> str:
-    """When the retention of a tenant in the trash ends, UTC, ISO 8601."""
-    trashed = dt.datetime.fromisoformat(record.updated_at)
+    """When the retention of a tenant in the trash ends, or of its database alone, UTC, ISO 8601."""
+    trashed = dt.datetime.fromisoformat(record.parted or record.updated_at)
     return stamp(trashed + dt.timedelta(days=setting.platform.trash.retention_days))
 
 
 def check(setting: Setting, record: Record, *, now: bool) -> None:
     """Errors: ``GuardRefused`` if it is protected, or its retention has not ended and ``now`` was not asked for."""
-    if record.tenant in setting.platform.guards.protect:
-        raise errors.GuardRefused(f"tenant {record.tenant} is protected: guards.protect names it")
+    if protection := guard.protection(record.tenant, guard.noted(record), setting.platform.guards):
+        raise protection
     until = kept_until(setting, record)
     if not now and setting.ports.clock.stamp() < until:
         raise errors.GuardRefused(
@@ -93,8 +120,7 @@ def pass_point(
 
 def forward(changes: Sequence[Change], session: Session) -> list[Leftover]:
     """Destroy what the journal lists; what is still there afterwards, and why. Errors: connections that break."""
-    [listed] = [change for change in changes if change.resource == condemned.Condemned.kind]
-    reason = ""
+    listed, reason = _listed(changes), ""
     try:
         condemned.destroy(listed, session)
     except (errors.ConnectionLost, errors.ServerUnreachable):
@@ -107,9 +133,41 @@ def forward(changes: Sequence[Change], session: Session) -> list[Leftover]:
     ]
 
 
-def write_commit(connection: sa.Connection, tenant: str, transaction: str, lease: leases.Lease, at: str) -> int:
-    """The end: the tenant is on record no more, and its secrets are forgotten. The number of the last record."""
+def write_commit(
+    connection: sa.Connection,
+    changes: Sequence[Change],
+    tenant: str,
+    transaction: str,
+    lease: leases.Lease,
+    at: str,
+) -> int:
+    """The end: the tenant is on record no more, or its database is not; and what was secret of it is forgotten.
+
+    Returns the number of the last record.
+    """
     number = journal.append(connection, transaction, "committed", {}, token=lease.token, at=at)
     journal.advance(connection, transaction, TransactionState.COMMITTED, token=lease.token, at=at)
-    records.forget(connection, tenant)
+    if not condemned.lives(_listed(changes)):
+        records.forget(connection, tenant)
+        return number
+    record = records.load(connection, [tenant])[tenant]
+    database = f"{record.server}/{record.database}"
+    accounts = [
+        account.address(record.server, user, record.client_host)
+        for user in (names.owner(record.database), names.application(record.database))
+    ]
+    facts = {
+        name: fact
+        for name, fact in record.facts.items()
+        if name != PARTED
+        and (about := name.partition("/")[2]) not in (database, *accounts)
+        and not about.startswith(f"{database}/")
+    }
+    records.save(connection, replace(record, database="", facts=facts, transaction=transaction, updated_at=at))
+    records.forget_secrets(connection, tenant, (*_SECRETS, REHEARSAL))
     return number
+
+
+def _listed(changes: Sequence[Change]) -> Change:
+    [listed] = [change for change in changes if change.resource == condemned.Condemned.kind]
+    return listed

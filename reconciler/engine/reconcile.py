@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler import errors
-from reconciler.engine import crew, foundation, observe, outbox, planner, recovery, removal, snapshot, sweep
+from reconciler.engine import crew, foundation, memo, objections, observe, outbox, planner, removal, snapshot, sweep
+from reconciler.engine import held as holding
 from reconciler.engine import purge as purging
 from reconciler.engine.progress import Progress
 from reconciler.engine.setting import Setting
@@ -23,9 +24,8 @@ from reconciler.model.goal import Goal
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.record import Record
 from reconciler.model.saved import SavedPlan
-from reconciler.model.secret import Secret
 from reconciler.model.tenant import Tenant
-from reconciler.ports.store import journal, leases, records
+from reconciler.ports.store import journal, leases
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,14 @@ def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Pla
     known = setting.records()
     tenants, others = _work(setting, options, known)
     with observe.overview(setting, tenants, deep=options.deep) as look:
-        refused = _refused(setting, tenants, look, acts=acts)
+        refused = objections.of_servers(setting, {tenant.server.name for tenant in tenants}, look, acts=acts)
         platform = _platform(look, refused[setting.place.central_server])
-        left = _left_behind(setting, known)
-        planned = []
+        left = objections.left_behind(setting, known)
+        planned, notes = [], memo.Memo(setting, look.sight, whole=not options.tenants)
         for tenant in tenants:
-            entry = _planned(setting, tenant, known.get(tenant.name), look.sight, refused)
-            planned.append(_unclaimed(setting, tenant, entry, left) if tenant.goal is Goal.PRESENT else entry)
+            entry = _planned(setting, tenant, known.get(tenant.name), notes, refused)
+            planned.append(objections.unclaimed(setting, tenant, entry, left) if tenant.goal is Goal.PRESENT else entry)
+        notes.save()
     planned += others
     return plans.Plan(
         revision=setting.revision,
@@ -113,6 +114,11 @@ def restore(setting: Setting, name: str, progress: Progress) -> Outcome:
     Errors: ``UsageError`` if it is not in the trash, or its spec is there, so that ``apply`` restores it.
     """
     record = _in_trash(setting, name)
+    if record.parted:
+        raise errors.UsageError(
+            f"of tenant {name} only the database {record.database} is in the trash",
+            advice=f"Put what asks for it into its spec (cloudSync: true), then `reconcile apply --tenant {name}`.",
+        )
     if any(document.name == name for document in setting.specs.tenants):
         raise errors.UsageError(
             f"tenant {name} has a spec again", advice=f"`reconcile apply --tenant {name}` restores it."
@@ -121,16 +127,13 @@ def restore(setting: Setting, name: str, progress: Progress) -> Outcome:
 
 
 def purge(setting: Setting, name: str, progress: Progress, *, now: bool) -> Outcome:
-    """Destroy a tenant in the trash for good, after a final dump that was proven; ``now`` before its retention ends.
+    """Destroy a tenant in the trash for good, or its database that alone is there, after a final dump that was proven;
+    ``now`` before its retention ends.
 
     Errors: ``UsageError`` if it is not in the trash, ``GuardRefused`` if it must be kept.
     """
     record = _in_trash(setting, name)
-    if setting.specs.unread or any(document.name == name for document in setting.specs.tenants):
-        raise errors.GuardRefused(
-            f"tenant {name} is not purged: it has a spec again, or a file that may hold it can't be read",
-            advice="Remove its spec, or mend what `reconcile validate` shows.",
-        )
+    removal.unwanted(setting, record)
     purging.check(setting, record, now=now)
     return _alone(setting, removal.tenant_of(setting, record, Goal.PURGED), progress)
 
@@ -138,27 +141,12 @@ def purge(setting: Setting, name: str, progress: Progress, *, now: bool) -> Outc
 def recover(setting: Setting, progress: Progress) -> list[Outcome]:
     """Settle every transaction that a dead process left open. Safe to run at any time, and more than once."""
     store = setting.opened()
-    tools = _tools(setting, progress)
+    tools = crew.tools_of(setting, progress)
     held = setting.leases()
     outcomes = []
     try:
         for tenant in dict.fromkeys(entry.tenant for entry in store.read(journal.unsettled)):
-            started = setting.ports.clock.monotonic()
-            try:
-                lease = held.acquire(tenant)
-            except errors.TenantLeased as error:
-                outcomes.append(crew.failed(tenant, Result.LEASED, error, "", 0.0))
-                continue
-            try:
-                settled = crew.settle_open(tools, lease)
-            except errors.JournalBroken as error:
-                # Nothing is undone by a record that was tampered with; the other tenants are not affected.
-                outcomes.append(crew.failed(tenant, Result.STUCK, error, "", 0.0))
-                continue
-            finally:
-                held.release(lease)
-            seconds = setting.ports.clock.monotonic() - started
-            outcomes += [crew.settled_outcome(entry, seconds) for entry in settled]
+            outcomes += crew.settle(tools, held, tenant)
         sweep.sweep(setting)
     finally:
         held.close()
@@ -169,28 +157,35 @@ def recover(setting: Setting, progress: Progress) -> list[Outcome]:
 
 def _carried_out(setting: Setting, options: Options, progress: Progress, planned: plans.Plan) -> list[Outcome]:
     store, known = setting.opened(), setting.records()
-    removal.release(setting, known)
-    tenants, _ = _work(setting, options, known)
+    removal.remember(setting, known, options.tenants)
+    tenants, others = _work(setting, options, known)
     by_name = {tenant.name: tenant for tenant in tenants}
-    open_before = {entry.tenant for entry in store.read(lambda c: journal.unsettled(c, by_name))}
-    work, outcomes = [], []
+    spoken_of = [*by_name, *(entry.tenant for entry in others)]
+    open_before = {entry.tenant for entry in store.read(lambda c: journal.unsettled(c, spoken_of))}
+    work, waiting, outcomes = [], [], []
     for entry in planned.tenants:
         if options.saved is not None:
             if entry.tenant in by_name:
                 work.append(by_name[entry.tenant])
         elif entry.action is plans.Action.ORPHANED or (entry.action is plans.Action.UNCHANGED and not open_before):
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
-        elif entry.blockers and (entry.tenant not in open_before or entry.tenant not in by_name):
+        elif entry.blockers and not (entry.tenant in by_name and (entry.tenant in open_before or _ours_by_now(entry))):
             outcomes.append(crew.blocked(entry))
         elif entry.action is plans.Action.UNCHANGED and entry.tenant not in open_before:
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
         elif entry.tenant in by_name:
             work.append(by_name[entry.tenant])
+        elif entry.tenant in open_before:
+            waiting.append(entry.tenant)  # it is held, and a hold stops no recovery
         else:
             outcomes.append(crew.stale(entry.tenant, ["somebody else has changed it: plan again"]))
     held = setting.leases()
     workers = _crew(setting, options, progress, held)
     try:
+        for name in waiting:
+            settled = crew.settle(workers.tools, held, name)
+            left = [entry for entry in settled if entry.result in (Result.LEASED, Result.STUCK)]
+            outcomes += left or [Outcome(name, Result.UNCHANGED)]
         if options.atomic == "all":
             outcomes += workers.all_or_none(work, held_back=any(o.result is Result.BLOCKED for o in outcomes))
         else:
@@ -202,12 +197,17 @@ def _carried_out(setting: Setting, options: Options, progress: Progress, planned
     return sorted(outcomes, key=lambda outcome: outcome.tenant)
 
 
+def _ours_by_now(entry: plans.TenantPlan) -> bool:
+    """Whether what was in the way may be of another process of ours, which has ended since: its lease tells."""
+    return all(blocker.code == errors.ForeignObject.code for blocker in entry.blockers)
+
+
 def _crew(setting: Setting, options: Options, progress: Progress, held: leases.Leases) -> crew.Crew:
     return crew.Crew(
         setting,
         progress,
         held,
-        _tools(setting, progress),
+        crew.tools_of(setting, progress),
         parallel=options.parallel or setting.platform.apply.parallel,
         deep=options.deep,
         keep_going=options.keep_going,
@@ -218,7 +218,7 @@ def _crew(setting: Setting, options: Options, progress: Progress, held: leases.L
 
 def _in_trash(setting: Setting, name: str) -> Record:
     record = setting.records([name]).get(name)
-    if record is None or not removal.trashed(record):
+    if record is None or not (record.trashed or record.parted):
         raise errors.UsageError(f"tenant {name} is not in the trash", advice="`reconcile trash list` shows what is.")
     return record
 
@@ -275,25 +275,26 @@ def _work(
     setting: Setting, options: Options, known: Mapping[str, Record]
 ) -> tuple[list[Tenant[Any, Any]], list[plans.TenantPlan]]:
     """The tenants to work on, those that are to go among them; and the plans of those that only are spoken of."""
-    tenants = _chosen(setting, options, known)
+    tenants = removal.guarded(setting, known, _chosen(setting, options, known), allowed=options.allow_deletes)
     going, others = removal.leaving(setting, known, options.tenants, allowed=options.allow_deletes)
-    return [*tenants, *going], others
+    work, waiting = holding.apart(setting, [*tenants, *going])
+    return work, [*others, *waiting]
 
 
 def _chosen(setting: Setting, options: Options, known: Mapping[str, Record]) -> list[Tenant[Any, Any]]:
-    tenants = setting.tenants(known)
     wanted = set(options.tenants)
+    tenants = setting.tenants(known, wanted)
     unknown = sorted(wanted - {tenant.name for tenant in tenants} - set(known))
     if unknown:
         raise errors.UsageError(f"there is no tenant {', '.join(unknown)} in the specs")
-    return [tenant for tenant in tenants if not wanted or tenant.name in wanted]
+    return tenants
 
 
 def _planned(
     setting: Setting,
     tenant: Tenant[Any, Any],
     record: Record | None,
-    sight: Any,
+    notes: memo.Memo,
     refused: Mapping[str, errors.ReconcileError | list[errors.Refused]],
 ) -> plans.TenantPlan:
     found = refused.get(tenant.server.name, [])
@@ -303,7 +304,7 @@ def _planned(
         today=setting.ports.clock.now().date().isoformat(), revision=setting.revision_of(tenant), record=record
     )
     try:
-        planned, _ = planner.plan_tenant(setting.products[tenant.product], tenant, given, sight)
+        planned = notes.planned(tenant, given)
     except errors.ServerUnreachable as error:
         return planner.refusal(tenant, error)
     if not planned.changes or not found:
@@ -319,68 +320,3 @@ def _platform(look: observe.Overview, refused: object) -> tuple[Change, ...]:
         # What the preflight says of an account that provisions is all that it lacks, not only what was met first.
         said = refused if isinstance(refused, list) else []
         raise next((entry for entry in said if isinstance(entry, errors.MissingPrivilege)), error) from error
-
-
-def _refused(
-    setting: Setting, tenants: list[Tenant[Any, Any]], look: observe.Overview, *, acts: bool
-) -> dict[str, errors.ReconcileError | list[errors.Refused]]:
-    """By server: what speaks against any change there, or why it can't be reached."""
-    found: dict[str, errors.ReconcileError | list[errors.Refused]] = {}
-    folder = look.folders()
-    for name in {tenant.server.name for tenant in tenants} | {setting.place.central_server}:
-        server = setting.servers[name]
-        try:
-            found[name] = [*look.refusals(server, acts), *folder]
-        except errors.ServerUnreachable as error:
-            if name == setting.place.central_server:
-                raise
-            found[name] = error
-    central = found[setting.place.central_server]
-    if isinstance(central, list):
-        for name, mine in found.items():
-            if isinstance(mine, list) and name != setting.place.central_server:
-                found[name] = [*mine, *(entry for entry in central if entry not in mine)]
-    return found
-
-
-def _left_behind(setting: Setting, known: Mapping[str, Record]) -> dict[tuple[str, str], str]:
-    """What tenants on record whose spec is gone still hold for themselves, and which of them."""
-    present = {document.name for document in setting.specs.tenants}
-    return {
-        claim: name
-        for name, record in known.items()
-        if name not in present and record.product in setting.products
-        for claim in setting.products[record.product].claims(record.spec)
-    }
-
-
-def _unclaimed(
-    setting: Setting, tenant: Tenant[Any, Any], planned: plans.TenantPlan, left: Mapping[tuple[str, str], str]
-) -> plans.TenantPlan:
-    """The plan, blocked where the tenant wants what one whose spec is gone still has."""
-    blockers = [
-        planner.blocker(
-            errors.ForbiddenChange(
-                f"the {what} {value} still belongs to tenant {left[what, value]}, whose spec is gone",
-                advice=f"Choose another {what}, or put that tenant's spec back with another one first.",
-            ),
-            tenant,
-        )
-        for what, value in setting.products[tenant.product].claims(tenant.data)
-        if (what, value) in left
-    ]
-    if not blockers or not planned.changes:
-        return planned
-    return replace(planned, action=plans.Action.BLOCKED, blockers=(*planned.blockers, *blockers))
-
-
-def _tools(setting: Setting, progress: Progress) -> recovery.Tools:
-    store = setting.opened()
-
-    def reveal(tenant: str, secret: Secret) -> str:
-        for entry in store.read(lambda connection: records.unseal(connection, tenant)):
-            if entry.secret.name == secret.name:
-                return setting.keys.vault.open(tenant, entry.secret, entry.sealed)
-        raise errors.StoreFailed(f"the store has no secret {secret.name} of tenant {tenant}")
-
-    return recovery.Tools(store, setting.ports, reveal, setting.patience, progress)

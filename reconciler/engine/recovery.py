@@ -129,12 +129,13 @@ def _onward(
     tools: Tools, lease: Lease, transaction: journal.Transaction, session: Session, entries: list[journal.Entry]
 ) -> Settled:
     """Finish a purge; what can't be destroyed yet is left over, and the next recovery tries again."""
-    if left := purge.forward(_changes(entries), session):
+    changes = _changes(entries)
+    if left := purge.forward(changes, session):
         return Settled(transaction, tuple(left), ())
     now = tools.ports.clock.stamp()
 
     def write(connection: sa.Connection) -> None:
-        number = purge.write_commit(connection, transaction.tenant, transaction.id, lease, now)
+        number = purge.write_commit(connection, changes, transaction.tenant, transaction.id, lease, now)
         outbox.write(connection, entries[0].body, transaction, number, "applied", at=now, said={})
 
     leases.fenced(tools.store, lease, write)

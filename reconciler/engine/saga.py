@@ -13,14 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from reconciler import errors
-from reconciler.engine import observe, outbox, planner, purge, recovery, removal
+from reconciler.engine import guard, observe, outbox, planner, purge, recovery, removal
 from reconciler.engine.progress import Progress
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
 from reconciler.model import saved
 from reconciler.model.given import Given
 from reconciler.model.goal import Goal
-from reconciler.model.record import Record
+from reconciler.model.record import PARTED, Record
 from reconciler.model.secret import Drawn, Recipe, Secret
 from reconciler.model.states import TenantState, TransactionState
 from reconciler.model.tenant import Tenant
@@ -99,9 +99,9 @@ class Saga:
         Errors: ``GuardRefused`` if so.
         """
         record, goal, name = self._record, self.tenant.goal, self.tenant.name
-        trashed = record is not None and removal.trashed(record)
+        trashed = record is not None and (record.parted if self.tenant.former else record.trashed)
         if goal in (Goal.RESTORED, Goal.PURGED) and not trashed:
-            raise errors.GuardRefused(f"tenant {name} is no longer in the trash")
+            raise errors.GuardRefused(f"{f'the database of {name}' if self.tenant.former else name} left the trash")
         if goal is Goal.TRASHED and (record is None or removal.HOLD in record.facts):
             raise errors.GuardRefused(f"tenant {name} was purged, or restored by hand, meanwhile")
 
@@ -163,6 +163,9 @@ class Saga:
             started = clock.monotonic()
             try:
                 facts = wanted.do(change, session)
+            except errors.MovedMeanwhile:
+                self._begun = number - 1  # nothing was done to it
+                raise
             except errors.StatementFailed as error:
                 if change.destroys and change.before is None and error.errno in mysql.EXISTS:
                     self._begun = number - 1  # somebody else made it meanwhile: nothing of it is ours to undo
@@ -204,7 +207,8 @@ class Saga:
         clock = self.setting.ports.clock
         now = clock.stamp()
         if self.tenant.goal is Goal.PURGED:
-            number = purge.write_commit(connection, self.tenant.name, self.id, self.lease, now)
+            changes = self.plan.changes if self.plan else ()
+            number = purge.write_commit(connection, changes, self.tenant.name, self.id, self.lease, now)
             outbox.write(connection, self._first, self._transaction, number, "applied", at=now, said={})
             leases.give_back(connection, self.lease)
             return
@@ -269,13 +273,17 @@ class Saga:
         before, tenant = self._record, self.tenant
         facts = {**(before.facts if before else {}), **self._facts}
         facts[planner.CATALOGUE_FACT] = {"digest": planner.catalogue_digest(tenant)}
+        if tenant.goal is Goal.PRESENT and tenant.former:
+            facts.setdefault(PARTED, {"since": self.setting.ports.clock.stamp()})
+        elif tenant.goal is Goal.PRESENT:
+            facts.pop(PARTED, None)
         secrets: dict[str, Secret] = dict(before.secrets) if before else {}
         secrets |= {name: drawn.secret for name, drawn in given.drawn.items()}
         return Record(
             tenant=tenant.name,
             product=tenant.product,
             server=tenant.server.name,
-            database=tenant.database,
+            database=tenant.database or tenant.former,
             client_host=tenant.server.client_host,
             state=TenantState.TRASHED if tenant.goal is Goal.TRASHED else str(getattr(tenant.spec, "state", "active")),
             revision=given.revision,
@@ -287,12 +295,14 @@ class Saga:
         )
 
     def _left(self, record: Record) -> Record:
-        """The record without what only a tenant in the trash, or one that was taken out against git, has noted."""
-        facts = dict(record.facts)
-        if self.tenant.goal is not Goal.TRASHED:
-            facts.pop(f"{Withdrawal.kind}/{self.tenant.name}", None)
+        """The record with what is noted of the trash, of holds against git and of annotations as it is now."""
+        facts, tenant = dict(record.facts), self.tenant
+        if tenant.goal is Goal.PRESENT:
+            guard.remember(facts, tenant.annotations)
+        if tenant.goal is not Goal.TRASHED:
+            facts.pop(f"{Withdrawal.kind}/{tenant.name}", None)
             facts.pop(removal.HOLD, None)
-        if self.tenant.goal is Goal.RESTORED:
+        if tenant.goal is Goal.RESTORED:
             facts[removal.HOLD] = {"reason": "it was restored from the trash, and no spec asks for it"}
         return replace(record, facts=facts)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from reconciler import errors, products
+from reconciler.engine import specs as reading
 from reconciler.engine.keyring import KeyFolder
 from reconciler.model.receiver import Receiver
 from reconciler.model.record import Record
@@ -17,13 +18,13 @@ from reconciler.model.server import PasswordSource, Server, Tls
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.tenant import Tenant
 from reconciler.ports import git
+from reconciler.ports.mirror import Commit
 from reconciler.ports.ports import Ports
 from reconciler.ports.session import Place
 from reconciler.ports.store import leases, records
 from reconciler.ports.store import store as stores
 from reconciler.products.product import Product
-from reconciler.spec import load, platform, tree, validate
-from reconciler.spec import option as options
+from reconciler.spec import load, passwords, platform, tree
 from reconciler.spec.document import Document
 
 PATIENCE_SECONDS = 60.0
@@ -34,12 +35,17 @@ class Setting:
     """One run's world. ``patience`` is how long, in seconds, an undo waits for a server that went away;
     ``lease_seconds`` is how long a lease holds whose holder gives no sign of life.
 
-    ``snapshot`` stands for store and servers where a plan is made without them.
+    ``root`` is the folder that the platform's own paths are below, ``source`` the one of the paths in catalogues.
+    ``snapshot`` stands for store and servers where a plan is made without them. ``hidden`` are the tenants that may
+    stand in files which can't be read; None if that is not known, so that nobody counts as removed.
+
+    ``commits`` tells the last commit that touched a file, where that is not asked of a checkout around ``root``.
 
     ``stop`` is set by a signal: whatever is open then finishes or is undone. ``faults`` are those that were tolerated.
     """
 
     root: Path
+    source: Path
     ports: Ports
     specs: tree.Tree
     faults: tuple[errors.Fault, ...]
@@ -52,9 +58,11 @@ class Setting:
     keys: KeyFolder
     store: stores.Store | None
     snapshot: Snapshot | None = None
+    hidden: frozenset[str] | None = frozenset()
     revision: str = ""
     patience: float = PATIENCE_SECONDS
     lease_seconds: float = leases.LENGTH_SECONDS
+    commits: Callable[[str], Commit | None] | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
     def opened(self) -> stores.Store:
@@ -77,10 +85,7 @@ class Setting:
         """What a tenant stands at when this is applied: the commit, or without git a digest of its own spec."""
         if not self.revision.startswith("specs@"):
             return self.revision
-        document = self.specs.named(self.products[tenant.product].tenant_kind.name, tenant.name)
-        if document is None:
-            return self.revision
-        return f"specs@sha256:{hashlib.sha256(document.canonical()).hexdigest()}"
+        return f"specs@sha256:{tenant.digest}" if tenant.digest else self.revision
 
     def leases(self) -> leases.Leases:
         """New leases of this process; the caller closes them. Errors: as for ``opened``."""
@@ -91,31 +96,37 @@ class Setting:
         place = replace(self.place, platform=store.platform, platform_id=store.platform_id)
         return replace(self, store=store, place=place)
 
-    def tenants(self, known: Mapping[str, Record]) -> list[Tenant[Any, Any]]:
-        """Every valid tenant, resolved against the platform, in the order of their names."""
+    def tenants(self, known: Mapping[str, Record], wanted: Collection[str] = ()) -> list[Tenant[Any, Any]]:
+        """Every valid tenant, or those ``wanted``, resolved against the platform, in the order of their names."""
         blamed = {fault.tenant for fault in self.faults if fault.tenant}
         found = []
         for product in self.products.values():
             catalogue = product.catalogue(self.specs)
             for document in self.specs.of(product.tenant_kind.name):
-                if document.spec is not None and catalogue is not None and document.name not in blamed:
+                if wanted and document.name not in wanted:
+                    continue
+                if document.valid and catalogue is not None and document.name not in blamed:
                     found.append(self._tenant(product, document, catalogue.spec, known.get(document.name)))
         return sorted(found, key=lambda tenant: tenant.name)
 
     def _tenant(self, product: Product, document: Document, catalogue: Any, record: Record | None) -> Tenant[Any, Any]:
         # A changed default moves nobody: the server that a tenant was made on is on record.
         server = document.spec.server or (record.server if record else "") or self.platform.defaults.server
+        database = product.database(document.name, document.spec, catalogue)
+        parts = product.parts and record is not None and record.product == product.name and not database
         return Tenant(
             name=document.name,
             product=product.name,
-            root=self.root,
+            root=self.source,
             server=self.servers[server],
-            database=product.database(document.name, document.spec, catalogue),
+            database=database,
             spec=document.spec,
             catalogue=catalogue,
-            data=options.plain(document.spec),
+            written=document.plain,
             where=document.where,
             annotations=document.annotations,
+            former=record.database if record and parts else "",
+            digest=document.digest,
             at=document.at,
         )
 
@@ -125,9 +136,11 @@ def load_setting(
     ports: Ports,
     *,
     tolerate: Callable[[errors.Fault], bool] = lambda fault: False,
+    tenants: Collection[str] = (),
     offline: bool = False,
 ) -> Setting:
     """Read the repository at ``root``. The caller closes the store, which is not opened where all is ``offline``.
+    With ``tenants`` faults that are harmless to them are tolerated too.
 
     Errors: ``InvalidSpecs`` with all faults, unless each of them is tolerated; ``PlatformMisconfigured`` for a platform
     that can't work.
@@ -135,16 +148,42 @@ def load_setting(
     found = products.discover()
     kinds = [*platform.KINDS, *(kind for p in found.values() for kind in (p.catalogue_kind, p.tenant_kind))]
     specs = load.load(root, kinds)
-    faults = validate.validate(specs, [product.rules for product in found.values()])
+    revision = git.revision(root) or _revision(specs)
+
+    def tolerated(fault: errors.Fault) -> bool:
+        return tolerate(fault) or reading.harmless(specs, fault, tenants)
+
+    return setting_of(root, ports, specs, root, revision=revision, tolerate=tolerated, offline=offline)
+
+
+def setting_of(
+    root: Path,
+    ports: Ports,
+    specs: tree.Tree,
+    source: Path,
+    *,
+    revision: str,
+    tolerate: Callable[[errors.Fault], bool],
+    offline: bool = False,
+    store: stores.Store | None = None,
+) -> Setting:
+    """The setting of specs that were read already: ``source`` is the folder that paths in catalogues are below, while
+    those of the platform are below ``root``. ``store`` is used where it is open already.
+
+    Errors: as for ``load_setting``.
+    """
+    found = products.discover()
+    faults = reading.faults(specs)
     blocking = [fault for fault in faults if not tolerate(fault)]
     document = specs.one(platform.PLATFORM.name)
     if blocking or document is None or document.spec is None:
         raise errors.InvalidSpecs(blocking or faults)
     spec: platform.PlatformSpec = document.spec
     servers = {server.name: _server(root, server) for server in specs.valid(platform.SERVER.name)}
-    store = None if offline else stores.open_store(spec.state.url, root)
+    store = store or (None if offline else stores.open_store(spec.state.url, root))
     return Setting(
         root=root,
+        source=source,
         ports=ports,
         specs=specs,
         faults=tuple(faults),
@@ -163,7 +202,7 @@ def load_setting(
         ),
         keys=KeyFolder(root / spec.keys.directory, ports),
         store=store,
-        revision=git.revision(root) or _revision(specs),
+        revision=revision,
         lease_seconds=spec.apply.lease_seconds,
     )
 
@@ -188,7 +227,7 @@ def _receiver(root: Path, spec: platform.Notification) -> Receiver:
     return Receiver(spec.name, spec.url, _source(root, spec.secret_from), frozenset(spec.events))
 
 
-def _source(root: Path, source: platform.PasswordFrom | None) -> PasswordSource | None:
+def _source(root: Path, source: passwords.PasswordFrom | None) -> PasswordSource | None:
     if source is None:
         return None
     return PasswordSource(env=source.env or "", file=str(root / source.file) if source.file else "")
@@ -197,5 +236,5 @@ def _source(root: Path, source: platform.PasswordFrom | None) -> PasswordSource 
 def _revision(specs: tree.Tree) -> str:
     digest = hashlib.sha256()
     for document in sorted(specs.documents, key=lambda entry: (entry.kind, entry.name)):
-        digest.update(f"{document.kind}\0{document.name}\0".encode() + document.canonical() + b"\0")
+        digest.update(f"{document.kind}\0{document.name}\0".encode() + document.digest.encode() + b"\0")
     return f"specs@sha256:{digest.hexdigest()}"

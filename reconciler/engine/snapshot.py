@@ -242,7 +242,8 @@ class _Mask:
             name: replace(secret, mark=secret.mark and self._digest(secret.mark))
             for name, secret in record.secrets.items()
         }
-        return replace(record, secrets=secrets, spec=self.everywhere(record.spec), facts=self.everywhere(record.facts))
+        spec, facts = self.everywhere(record.spec), self.everywhere(record.facts)
+        return replace(record, secrets=secrets, spec=spec, tokens=dict(record.tokens), facts=facts)
 
     def everywhere(self, data: Any) -> Any:
         """The data, with every mark in it masked, and every digest of a file's content."""

@@ -1,4 +1,6 @@
-"""Taking away what settled transactions left beside the deliveries: replaced folders whose removal was cut off."""
+"""Taking away what was left beside the deliveries: replaced folders of settled transactions whose removal was cut off,
+and files that were to take another's place.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,23 @@ from reconciler.model.states import UNSETTLED
 from reconciler.ports.store import journal
 
 _WORKSPACE = re.compile(r"\.reconciler-([0-9a-f]{32})-\d+")
+_ASIDE = re.compile(r"\.(\.[a-z-]+)\.[0-9a-f]{32}")
 
 
 def sweep(setting: Setting) -> list[str]:
-    """Remove the folders of transactions that are settled; returns their names.
+    """Remove the folders of transactions that are settled, and what a file that is there by now was to be replaced by;
+    returns their names.
 
     A folder of a transaction that this store does not know is somebody else's and stays.
     """
     files, store = setting.ports.files, setting.opened()
     removed = []
-    for name in sorted(files.listing(setting.place.deliveries) or {}):
+    names = files.listing(setting.place.deliveries) or {}
+    for name in sorted(names):
+        aside = _ASIDE.fullmatch(name)
+        if aside is not None and aside[1] in names:
+            files.remove(setting.place.deliveries / name)
+            removed.append(name)
         found = _WORKSPACE.fullmatch(name)
         if found is None:
             continue

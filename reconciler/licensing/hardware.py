@@ -52,6 +52,7 @@ _BLANKS = re.compile(r"[\x00\t\n\x0b\x0c\r ]+")
 _UPPER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _SEPARATORS: Mapping[str, str] = {"mac": ":-. ", "machineId": "-{} "}
 _FILLERS = str.maketrans("", "", " -_.:/,")
+_HALF = re.compile("[\ud800-\udfff]")
 _MAC = re.compile(r"[0-9a-f]{12}")
 _MEANINGLESS = frozenset(text.translate(_FILLERS) for text in PLACEHOLDERS)
 
@@ -87,7 +88,7 @@ def normalize(component: str, value: str) -> str | None:
     bare = text.translate(_FILLERS)
     if len(text) > MAX_VALUE or len(set(bare.removeprefix("0x"))) < 2 or bare in _MEANINGLESS:
         return None
-    if any("\ud800" <= character <= "\udfff" for character in component + text):
+    if _HALF.search(component) or _HALF.search(text):
         return None
     if component == "mac" and not _MAC.fullmatch(text):
         return None

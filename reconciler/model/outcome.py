@@ -22,13 +22,17 @@ class Result(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why it did not end well: an error's code, the step it happened in, what happened and what to do."""
+    """Why it did not end well: an error's code, the step it happened in, what happened and what to do.
+
+    ``lasting`` says that trying again can't help before somebody changed something.
+    """
 
     code: str
     step: str
     message: str
     advice: str = ""
     exit: int = 1
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from reconciler.errors import Where
 from reconciler.model.change import Change
@@ -26,6 +27,7 @@ class Action(enum.StrEnum):
     ORPHANED = "orphaned"
 
 
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 SUMMARY_ORDER = ("create", "update", "repair", "trash", "restore", "adopt", "unchanged", "orphaned", "blocked")
 
 
@@ -48,9 +50,15 @@ class Unknown:
     privilege: str
 
 
+HELD = "held"
+"""The code of the report on a tenant that somebody wants left as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Something that is not as it was made and that nothing is done about. ``code`` is that of a class of drift."""
+    """Something that is not as it was made and that nothing is done about. ``code`` is that of a class of drift, or
+    ``HELD``.
+    """
 
     code: str
     message: str
@@ -146,5 +154,4 @@ class Plan:
 
 def digest(data: object) -> str:
     """sha256 over the canonical JSON of ``data``, as ``sha256:<64 hex>``."""
-    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+    return "sha256:" + hashlib.sha256(_CANONICAL(data).encode()).hexdigest()

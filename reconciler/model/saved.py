@@ -96,12 +96,18 @@ def moved(reviewed: Reviewed, now: plans.TenantPlan) -> list[str]:
 
 def no_riskier(reviewed: Reviewed, now: plans.TenantPlan) -> bool:
     """Whether the plan of now holds no kind of action that the reviewed one had not, and takes nothing else away."""
+    return milder(reviewed.action, now) and taken(now) <= reviewed.taken
+
+
+def milder(action: plans.Action, now: plans.TenantPlan) -> bool:
+    """Whether the plan of now can be carried out, and is of a kind that is no riskier than ``action``."""
     order = list(plans.Action)
-    return (
-        not now.blockers
-        and order.index(now.action) >= order.index(reviewed.action)
-        and {(change.resource, change.name) for change in now.changes if change.takes_away} <= reviewed.taken
-    )
+    return not now.blockers and order.index(now.action) >= order.index(action)
+
+
+def taken(now: plans.TenantPlan) -> frozenset[tuple[str, str]]:
+    """The changes of a plan that take something away, as (resource, name)."""
+    return frozenset((change.resource, change.name) for change in now.changes if change.takes_away)
 
 
 def _tenant(entry: plans.TenantPlan) -> dict[str, Any]:

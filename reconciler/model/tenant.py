@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from reconciler.errors import Where
+from reconciler.errors import GuardRefused, Where
 from reconciler.model.goal import Goal
 from reconciler.model.server import Server
 
@@ -19,8 +19,10 @@ CatalogueT_co = TypeVar("CatalogueT_co", covariant=True)
 class Tenant(Generic[SpecT_co, CatalogueT_co]):
     """One tenant of one product, and what is wanted of it: its ``goal``.
 
-    ``spec`` is the typed spec, ``catalogue`` the product's own spec, ``data`` the canonical spec as plain data;
-    paths in the catalogue are below ``root``.
+    ``spec`` is the typed spec, ``catalogue`` the product's own spec, below whose ``root`` its paths
+    are; ``written`` gives the canonical spec as plain data, and ``digest`` is its SHA-256, empty where there is no
+    document. ``former`` is the database that the tenant has on record and its spec no
+    longer asks for: in the trash, or on its way there if ``may_part``; ``held`` is what holds it back.
     """
 
     name: str
@@ -30,9 +32,18 @@ class Tenant(Generic[SpecT_co, CatalogueT_co]):
     database: str
     spec: SpecT_co
     catalogue: CatalogueT_co
-    data: Mapping[str, Any]
+    written: Callable[[], Mapping[str, Any]]
     where: Where
     annotations: Mapping[str, Any] = field(default_factory=dict)
     goal: Goal = Goal.PRESENT
+    former: str = ""
+    may_part: bool = False
+    held: GuardRefused | None = None
+    digest: str = ""
     at: Callable[..., Where] = field(default=lambda *_: Where(""), compare=False)
     """Where a path of the document was written, as in ``at("spec", "plan")``."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The canonical spec as plain data, made anew every time: of most tenants nobody asks."""
+        return self.written()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from reconciler.ports.mirror import Commit
+
 _SECONDS = 10
 
 
@@ -40,6 +42,14 @@ def would_commit(path: Path) -> bool:
         return False
     answer = _run(folder, "check-ignore", "--quiet", str(path / "any"))
     return answer is not None and answer.returncode == 1
+
+
+def last_commit(root: Path, path: str) -> Commit | None:
+    """The last commit of the checkout that touched ``path`` below ``root``; None if there is none, or no checkout."""
+    if not any((folder / ".git").exists() for folder in (root, *root.resolve().parents)):
+        return None
+    found = (_git(root, "log", "-1", "--format=%H%x00%an <%ae>%x00%cI%x00%s", "--", path) or "").split("\0")
+    return Commit(*found) if len(found) == 4 else None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

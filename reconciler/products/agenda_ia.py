@@ -10,6 +10,7 @@ import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from reconciler import errors
@@ -153,6 +154,10 @@ class AgendaIa(Product):
     def database(self, name: str, spec: AgendaTenantSpec, catalogue: AgendaProductSpec) -> str:
         """Every tenant has one."""
         return names.database(catalogue.database_prefix, name)
+
+    def reads(self, root: Path, catalogue: AgendaProductSpec) -> str | None:
+        """The SQL and seed files."""
+        return checks.digest_of(root, catalogue.schema, catalogue.seeds)
 
     def rules(self, tree: Tree) -> Iterator[errors.Fault]:
         """Unknown plans, double domains, webhooks and plans, time zones that don't exist, the SQL and seed files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ from reconciler import errors
 from reconciler.model import names
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
+from reconciler.ports import cache
 from reconciler.resources import scripts
 from reconciler.spec.document import Document
 from reconciler.spec.kind import Kind, option
@@ -25,6 +27,8 @@ PREFIX: Final = "^[a-z][a-z0-9]{0,14}_$"
 ONE_LINE: Final = r"^[^\x00-\x1f\x7f]*$"
 PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE")
 PRIVILEGE: Final = "^[A-Z]+( [A-Z]+)*$"
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_SOUND: Final = b"no refusals\n"
 _ALLOWED: Final = frozenset({*PRIVILEGES, "CREATE TEMPORARY TABLES", "LOCK TABLES", "SHOW VIEW"})
 
 
@@ -47,9 +51,33 @@ def scripts_of(root: pathlib.Path, catalogue: Any) -> scripts.Scripts:
     return scripts.load(root, catalogue.schema, (wanted and wanted.map_database) or "")
 
 
+def digest_of(root: pathlib.Path, *locations: str) -> str | None:
+    """A digest over the files at ``locations`` below ``root``, each a folder with all that is in it, or a file; None
+    where they can't be read.
+    """
+    told: list[str] = []
+    try:
+        for location in locations:
+            place = root / location
+            folder = place if place.is_dir() else place.parent
+            found = sorted(folder.rglob("*"))
+            if any(path.is_symlink() and path.is_dir() for path in found):
+                return None  # what is behind it is not listed
+            for path in (path for path in found if path.is_file()):
+                # What stands beside a single file may be read by it; it is told by size and time, for it may be much.
+                state = path.stat()
+                told += [str(path.relative_to(root)), f"{state.st_size} {state.st_mtime_ns}"]
+                if path == place or folder == place:
+                    with path.open("rb") as stream:
+                        told[-1] = hashlib.file_digest(stream, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return None
+    return hashlib.sha256("\0".join(told).encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def json_text(value: Any) -> str:
     """Canonical JSON, for a text column."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL(value)
 
 
 def database_pairs(server: Server, database: str, user: str, secret: Secret) -> tuple[tuple[str, str | Secret], ...]:
@@ -129,11 +157,22 @@ def prefix(catalogue: Document) -> Iterator[errors.Fault]:
 
 
 def scripts_allowed(tree: Tree, catalogue: Document) -> Iterator[errors.Fault]:
-    """Everything that the product's SQL files hold and a tenant's script may not do."""
+    """Everything that the product's SQL files hold and a tenant's script may not do. Files in which there was nothing
+    are not read again as long as all of them, the catalogue and this program are the same.
+    """
+    digest = digest_of(tree.root, catalogue.spec.schema)
+    name = f"scripts-{hashlib.sha256(catalogue.kind.encode()).hexdigest()[:16]}"
+    stamp = cache.program(catalogue.digest, digest or "")
+    if digest is not None and cache.read(tree.root, name, stamp) == _SOUND:
+        return
     try:
-        yield from scripts_of(tree.root, catalogue.spec).refusals
+        refusals = scripts_of(tree.root, catalogue.spec).refusals
     except errors.PlatformMisconfigured as error:
         yield catalogue.fault(("spec", "schema"), error.message, rule="no-schema")
+        return
+    yield from refusals
+    if digest is not None and digest == digest_of(tree.root, catalogue.spec.schema) and not refusals:
+        cache.write(tree.root, name, stamp, [_SOUND])
 
 
 def databases_apart(tenants: Iterable[tuple[Document, str]]) -> Iterator[errors.Fault]:

@@ -6,9 +6,11 @@ Read from top to bottom: what the product sells, what a tenant may say, the rule
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from reconciler import errors
@@ -146,7 +148,9 @@ class PosTenantSpec:
         pattern=metadata.NAME_PATTERN,
     )
     edition: str = option(doc="One of the product's editions.", pattern=metadata.NAME_PATTERN, examples=["standard"])
-    cloud_sync: bool = option(doc="Whether the tenant also gets a database for synchronization.", default=False)
+    cloud_sync: bool = option(
+        doc="Whether the tenant also gets a database for synchronization; taking it away is a removal.", default=False
+    )
     license: License = option(doc="What the license grants.")
     state: Literal["active", "suspended"] = option(
         doc="suspended: the license is, and the application's account is locked.", default="active"
@@ -168,10 +172,15 @@ class PosTreeCodes(Product):
     name = "pos-tree-codes"
     catalogue_kind = CATALOGUE
     tenant_kind = TENANT
+    parts = True
 
     def database(self, name: str, spec: PosTenantSpec, catalogue: PosProductSpec) -> str:
         """Only for synchronization."""
         return names.database(catalogue.database_prefix, name) if spec.cloud_sync else ""
+
+    def reads(self, root: Path, catalogue: PosProductSpec) -> str | None:
+        """The SQL files."""
+        return checks.digest_of(root, catalogue.schema)
 
     def rules(self, tree: Tree) -> Iterator[errors.Fault]:
         """Unknown editions, too many devices, hardware that is licensed twice or says nothing, the SQL files."""
@@ -207,7 +216,10 @@ class PosTreeCodes(Product):
                     yield entry.fault(at, message, rule="too-many-devices", hint=hint)
 
     def flow(self, tenant: Tenant[PosTenantSpec, PosProductSpec], given: Given) -> Flow:
-        """A database if it synchronizes; license, delivery, product values; then everything is shown."""
+        """A database if it synchronizes; license, delivery, product values; then everything is shown.
+
+        A database that it had and no longer asks for is shut, asleep, and kept.
+        """
         spec, server = tenant.spec, tenant.server
         active = spec.state == "active"
         granted, details, issued = _granted(tenant, given)
@@ -245,6 +257,9 @@ class PosTreeCodes(Product):
         if spec.cloud_sync:
             reason = "the tenant is to be active" if active else "the tenant is suspended"
             yield from self._opening(tenant, given, active, reason)
+        elif tenant.former:
+            shut = replace(tenant, database=tenant.former)
+            yield from self._opening(shut, given, False, "its database is in the trash")
         yield Step("activation", Visibility(tenant.name, hidden=False))
         yield Step("activation", Publication(delivery))
         yield Step("activation", Activation(tenant.name, spec.state, given.revision, TenantState.PROVISIONING))
@@ -348,9 +363,7 @@ def _granted(
         expires=spec.license.expires,
         grace_days=spec.license.grace_days,
         max_devices=_limit(spec, edition),
-        hardware=terms.HardwareRule(
-            spec.license.hardware.match, spec.license.hardware.of, spec.license.hardware.required
-        ),
+        hardware=_rule(spec.license.hardware),
         salt=salt,
         kid=key,
         devices=tuple(hardware.enroll(device.name, device.hardware, salt) for device in spec.license.devices),
@@ -359,10 +372,15 @@ def _granted(
     issued: dict[str, Any] = dict(given.fact(LicenseIssue.kind, tenant.name).get("terms", {}))
     if not issued:
         return wanted, (), {}
+    if {**terms.as_members(wanted), **{name: issued.get(name) for name in reissue.BOOKKEEPING}} == issued:
+        # As it is for nearly every tenant of nearly every plan, and cheaper to find out so.
+        day = dt.date.fromisoformat(issued["issued"])
+        return replace(wanted, issued=day, seq=issued["seq"], kid=issued["kid"]), (), issued
     current = terms.decode(checks.json_text(issued).encode())
     granted = reissue.reissued(current, wanted)
-    if granted is not current:
-        granted = replace(granted, issued=dt.date.fromisoformat(given.today))
+    if granted is current:
+        return current, (), issued
+    granted = replace(granted, issued=dt.date.fromisoformat(given.today))
     details = tuple(
         (found.field, found.before or "", found.after or "")
         for found in reissue.changes(current, granted, ignore=reissue.BOOKKEEPING)
@@ -418,13 +436,18 @@ def _has_database(given: Given, tenant: Tenant[PosTenantSpec, PosProductSpec]) -
     return bool(given.fact(Database.kind, f"{tenant.server.name}/{tenant.database}"))
 
 
+@functools.cache
+def _rule(written: HardwareRule) -> terms.HardwareRule:
+    """The rule of a license. Errors: ``MalformedLicense``. Nearly all tenants have one of a few."""
+    return terms.HardwareRule(written.match, written.of, written.required)
+
+
 def _hardware(tenants: tuple[Document, ...]) -> Iterator[errors.Fault]:
     """Components that say nothing, rules that no device can meet, and devices that two licenses would hold."""
     seen: dict[tuple[str, str], tuple[Document, str]] = {}
     for entry in tenants:
-        rule = entry.spec.license.hardware
         try:
-            wanted = terms.HardwareRule(rule.match, rule.of, rule.required)
+            wanted = _rule(entry.spec.license.hardware)
         except errors.MalformedLicense as error:
             yield entry.fault(("spec", "license", "hardware"), error.message, rule="hardware-rule")
             continue

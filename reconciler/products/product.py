@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from reconciler import errors
@@ -32,6 +33,11 @@ class Product(ABC):
     tenant_kind: ClassVar[Kind]
     """A tenant's document."""
 
+    parts: ClassVar[bool] = False
+    """Whether a tenant can give up its database and live on. The flow then shuts the ``former`` one that it is told of,
+    and opens it again when the spec asks for a database; what may go, and when, is not the product's to say.
+    """
+
     @abstractmethod
     def rules(self, tree: Tree) -> Iterator[errors.Fault]:
         """What no schema can say about this product's documents."""
@@ -39,6 +45,13 @@ class Product(ABC):
     @abstractmethod
     def database(self, name: str, spec: Any, catalogue: Any) -> str:
         """The database of the tenant ``name``; empty if this one has none."""
+
+    def reads(self, root: Path, catalogue: Any) -> str | None:
+        """A digest over every file that the flow, the removal and the restoration read for a tenant, and over whatever
+        else they stand on besides tenant, record and look; paths are below ``root``. None: nobody can tell, and every
+        plan of the product's tenants is made anew. What such a product's own code is, is part of it, unless it is here.
+        """
+        return None
 
     def claims(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """What a tenant with this spec (plain data) holds for itself alone, as (what, value): ("domain", …).

@@ -79,8 +79,8 @@ PLATFORM: Final = Rule(
     "platform", "Something changes that all tenants stand on.", "It is done before any tenant, and kept."
 )
 _DOES: Final[dict[plans.Action, str]] = {
-    plans.Action.TRASH: "The tenant goes to the trash.",
-    plans.Action.RESTORE: "The tenant comes back from the trash.",
+    plans.Action.TRASH: "The tenant, or its database alone, goes to the trash.",
+    plans.Action.RESTORE: "The tenant, or its database, comes back from the trash.",
     plans.Action.CREATE: "The tenant is made.",
     plans.Action.ADOPT: "A database that is there becomes the tenant's.",
     plans.Action.UPDATE: "The tenant follows its changed spec.",

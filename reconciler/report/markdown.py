@@ -6,6 +6,9 @@ the details of the riskiest tenants, because a table of a thousand rows tells a 
 is left out is counted.
 
 Every text that comes from a spec or a server goes through ``escaped``.
+
+Behind the marker stands a second hidden comment, with what ``model.reviewed`` needs to tell at the merge whether the
+plan of then is the one that was shown, or no riskier.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Final, TypeVar
 
 from reconciler import errors
 from reconciler.model import plan as plans
+from reconciler.model import reviewed
 from reconciler.model.change import Change
 from reconciler.report import faults, plan, risk, styled
 
@@ -46,14 +50,14 @@ _CALLS: Final = re.compile(r"(?<![A-Za-z0-9_])@(?=\w)|[#!&](?=\d)|\bGH-(?=\d)", 
 def render(found: plans.Plan) -> str:
     """The whole comment, at most ``MOST`` octets."""
     told = risk.ranked(found)
-    head = _title(found) + _platform(found)
+    head = _title(found, told) + _platform(found)
     tail = _unknown(told) + _orphans(found) + _foot(found)
-    room = MOST - _size(head) - _size(tail) - _size(_HEAD) - 400  # the two lines that count what is left out
+    room = MOST - octets(head) - octets(tail) - octets(_HEAD) - 400  # the two lines that count what is left out
     # A tenant says less than 8 KiB here, so the riskiest few always have their reasons shown.
-    details, kept = _fitting(told, _details, room // 2)
-    rows, listed = _fitting(told, _row, room - kept)
+    details, kept = fitting(told, details_of, room // 2)
+    rows, listed = fitting(told, _row, room - kept)
     if len(rows) == len(told):
-        details, _ = _fitting(told, _details, room - listed)
+        details, _ = fitting(told, details_of, room - listed)
     parts = [head]
     if told:
         parts += [_HEAD, *rows]
@@ -72,7 +76,7 @@ def failed(error: errors.ReconcileError) -> str:
     found = error.faults if isinstance(error, errors.InvalidSpecs) else ()
     head = f"{MARKER}\n## No plan: {escaped(error.message)}\n\n"
     foot = f"\n→ {escaped(error.next)}\n"
-    shown, _ = _fitting(found, _fault, MOST - _size(head) - _size(foot) - 200)
+    shown, _ = fitting(found, _fault, MOST - octets(head) - octets(foot) - 200)
     left = len(found) - len(shown)
     more = f"\n**{left} more faults are left out.** `reconcile validate` shows everything.\n" if left else ""
     place = f"- {code(str(error.where))}\n" if error.where else ""
@@ -101,19 +105,21 @@ def _entities(text: str) -> str:
     return _MEANT.sub(lambda found: f"&#{ord(found[0])};", text)
 
 
-def _title(found: plans.Plan) -> str:
+def _title(found: plans.Plan, told: Sequence[plans.TenantPlan]) -> str:
     counts = styled.flat(plan.summary(found)).removesuffix(".")
     deep = "deep, " if found.deep else ""
     origin = f" {escaped(plan.origin(found.snapshot).capitalize())}." if found.snapshot else ""
     at = escaped(found.created_at)
-    return f"{MARKER}\n## {counts}\n\nOf {code(found.revision)}, {deep}planned at {at}.{origin}\n\n"
+    changed = [entry for entry in told if entry.changes and not entry.blockers]
+    review = reviewed.encode(found.fingerprint, changed)
+    return f"{MARKER}\n{review}\n## {counts}\n\nOf {code(found.revision)}, {deep}planned at {at}.{origin}\n\n"
 
 
 def _platform(found: plans.Plan) -> str:
     if not found.platform:
         return ""
     lines = [line for change in found.platform for line in _change(change, "")]
-    shown, _ = _fitting(lines, str, _MOST_OF_PLATFORM)
+    shown, _ = fitting(lines, str, _MOST_OF_PLATFORM)
     left = len(lines) - len(shown)
     more = f"- **{left} more lines are left out.** {_ALL}\n" if left else ""
     return "".join(["**The platform**, before any tenant, and kept whatever follows:\n\n", *shown, more, "\n"])
@@ -135,7 +141,8 @@ def _row(tenant: plans.TenantPlan) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _details(tenant: plans.TenantPlan) -> str:
+def details_of(tenant: plans.TenantPlan) -> str:
+    """What would be done with one tenant, folded, in less than 8 KiB."""
     opened = " open" if tenant.blockers else ""
     lines = [*_blockers(tenant)]
     for change in tenant.changes[:_MOST_CHANGES]:
@@ -149,7 +156,7 @@ def _details(tenant: plans.TenantPlan) -> str:
     lines += [
         f"- **unknown** {escaped(entry.what)}; to see it takes {code(entry.privilege)}\n" for entry in tenant.unknown
     ]
-    shown, _ = _fitting(lines, str, 7_000)
+    shown, _ = fitting(lines, str, 7_000)
     cut = len(shown) < len(lines) or len(tenant.changes) > _MOST_CHANGES
     more = (
         "- **The rest of this tenant's lines is left out.** `reconcile plan --tenant NAME` shows it.\n" if cut else ""
@@ -216,13 +223,13 @@ def _few(texts: Sequence[str], shown: Callable[[str], str]) -> str:
     return ", ".join(map(shown, texts[:_NAMES])) + (f" and {left} more" if left > 0 else "")
 
 
-def _fitting(things: Iterable[T], written: Callable[[T], str], room: int) -> tuple[list[str], int]:
+def fitting(things: Iterable[T], written: Callable[[T], str], room: int) -> tuple[list[str], int]:
     """What is written of the first things, as many as fit into ``room`` octets together; and how many octets."""
     made: list[str] = []
     used = 0
     for thing in things:
         text = written(thing)
-        size = _size(text)
+        size = octets(text)
         if used + size > room:
             break
         made.append(text)
@@ -234,5 +241,6 @@ def _more(left: int, shown: int) -> str:
     return f"{left} more tenant{'s' * (left != 1)}" if shown else f"{left} tenant{'s' * (left != 1)}"
 
 
-def _size(text: str) -> int:
+def octets(text: str) -> int:
+    """How long a text is in UTF-8."""
     return len(text.encode("utf-8"))

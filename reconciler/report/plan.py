@@ -118,11 +118,15 @@ def changed(change: Change, *, indent: int, undo: bool = True) -> Iterator[Line]
 
 def summary(plan: plans.Plan) -> Line:
     """The last line: how many tenants have which action."""
-    counts = plan.summary
+    waiting = sum(report.code == plans.HELD for tenant in plan.tenants for report in tenant.reports)
+    counts = {**plan.summary, "unchanged": plan.summary["unchanged"] - waiting}
     if plan.empty:
         rest = f" {counts['orphaned']} orphaned." if counts["orphaned"] else ""
+        rest += f" {waiting} held." if waiting else ""
         return line(styled(f"Plan: nothing to do. {tenants(counts['unchanged'])} in sync.{rest}", Style.GOOD))
     parts = [f"{counts[action]} {words}" for action, words in COUNTED.items() if counts[action]]
+    if waiting:
+        parts.append(f"{waiting} held")
     if plan.platform:
         parts.insert(0, f"{len(plan.platform)} change{'s' * (len(plan.platform) != 1)} of the platform")
     return line(styled("Plan: ", Style.HEADING), ", ".join(parts), ".")

@@ -8,21 +8,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from reconciler.model.outcome import Result
 from reconciler.model.plan import SUMMARY_ORDER, Action
-from reconciler.report import data
+from reconciler.report import schema_parts as parts
+from reconciler.report import tenant_shapes
+from reconciler.report.schema_parts import Schema
 
 FOLDER: Final = "output"
 SUFFIX: Final = ".schema.json"
 
-Schema = dict[str, Any]
-
 
 def all_of_them() -> Mapping[str, Schema]:
     """Every schema by its command."""
-    return {"plan": plan(), "apply": apply(), "validate": validate()}
+    return {
+        "plan": plan(),
+        "apply": apply(),
+        "validate": validate(),
+        "status": tenant_shapes.status(),
+        "why": tenant_shapes.why(),
+    }
 
 
 def text(schema: Schema) -> str:
@@ -40,207 +46,138 @@ def write(schemas: Path) -> None:
 
 def plan() -> Schema:
     """``reconcile plan --format json``."""
-    counts = {action: _count(f"How many tenants have the action {action}.") for action in SUMMARY_ORDER}
-    return _document(
+    counts = {action: parts.count(f"How many tenants have the action {action}.") for action in SUMMARY_ORDER}
+    return parts.document(
         "plan",
         "What `reconcile plan --format json` prints.",
         {
-            "revision": _text("What the plan was made from: <branch>@sha1:<40 hex>, or specs@sha256:<64 hex>."),
-            "createdAt": _text("When it was made, UTC.", format="date-time"),
+            "revision": parts.text("What the plan was made from: <branch>@sha1:<40 hex>, or specs@sha256:<64 hex>."),
+            "createdAt": parts.text("When it was made, UTC.", format="date-time"),
             "deep": {"type": "boolean", "description": "Whether it also looked at what takes long to look at."},
-            "snapshot": _maybe(
-                _object(
+            "snapshot": parts.maybe(
+                parts.members(
                     "What the plan was made from where nobody looked at the servers; null where somebody did.",
                     {
-                        "createdAt": _text("When the snapshot was taken, UTC.", format="date-time"),
-                        "ageSeconds": _count("How old it was when the plan was made."),
+                        "createdAt": parts.text("When the snapshot was taken, UTC.", format="date-time"),
+                        "ageSeconds": parts.count("How old it was when the plan was made."),
                     },
                 )
             ),
-            "fingerprint": _digest("Equal for plans that do the same."),
-            "summary": _object("How many tenants have which action.", counts),
-            "platform": _list("What comes before any tenant, and is kept whatever follows.", _ref("change")),
-            "tenants": _list("Every tenant, those without changes too.", _ref("tenant")),
+            "fingerprint": parts.digest("Equal for plans that do the same."),
+            "summary": parts.members("How many tenants have which action.", counts),
+            "platform": parts.listed(
+                "What comes before any tenant, and is kept whatever follows.", parts.ref("change")
+            ),
+            "tenants": parts.listed("Every tenant, those without changes too.", parts.ref("tenant")),
         },
-        {"tenant": _tenant(), "change": _change(), "place": _place()},
+        {"tenant": _tenant(), "change": _change(), "place": parts.place()},
     )
 
 
 def apply() -> Schema:
     """``reconcile apply --format json``, and ``recover``."""
-    error = _object(
+    error = parts.members(
         "Why it did not end well.",
         {
-            "code": _text("An error's code; `reconcile explain CODE` tells about it."),
-            "step": _maybe(_text("The step in which it happened.")),
-            "message": _text("What happened."),
-            "advice": _maybe(_text("What to do next.")),
+            "code": parts.text("An error's code; `reconcile explain CODE` tells about it."),
+            "step": parts.maybe(parts.text("The step in which it happened.")),
+            "message": parts.text("What happened."),
+            "advice": parts.maybe(parts.text("What to do next.")),
         },
     )
-    leftover = _object(
-        "A thing that could not be undone.",
-        {
-            "resource": _text("What kind of thing it is."),
-            "name": _text("Which one."),
-            "reason": _text("Why it stayed."),
-            "clear": _maybe(_text("What would clear it.")),
-        },
-    )
-    outcome = _object(
+    outcome = parts.members(
         "How the work on one tenant ended.",
         {
-            "tenant": _text("The tenant's name."),
+            "tenant": parts.text("The tenant's name."),
             "outcome": {"enum": [result.value for result in Result], "description": "How it ended, in one word."},
-            "transaction": _maybe(_text("The transaction's id, for `reconcile show`.")),
+            "transaction": parts.maybe(parts.text("The transaction's id, for `reconcile show`.")),
             "seconds": {"type": "number", "minimum": 0, "description": "How long it took."},
-            "error": _maybe(error),
-            "leftovers": _list("What a rollback could not undo; empty unless it is stuck.", leftover),
+            "error": parts.maybe(error),
+            "leftovers": parts.listed("What a rollback could not undo; empty unless it is stuck.", parts.leftover()),
         },
     )
-    return _document(
+    return parts.document(
         "apply",
         "What `reconcile apply --format json` and `reconcile recover --format json` print.",
-        {"outcomes": _list("One for each tenant.", outcome)},
+        {"outcomes": parts.listed("One for each tenant.", outcome)},
         {},
     )
 
 
 def validate() -> Schema:
     """``reconcile validate --format json``."""
-    fault = _object(
-        "One thing that is wrong.",
-        {
-            "where": _ref("place"),
-            "message": _text("What is wrong."),
-            "rule": _text("A stable word for what is broken, such as unknown-key."),
-            "hint": _maybe(_text("How it could be put right.")),
-            "tenant": _maybe(_text("The tenant whose spec it is.")),
-        },
-    )
-    return _document(
+    return parts.document(
         "validate",
         "What `reconcile validate --format json` prints.",
         {
             "valid": {"type": "boolean", "description": "Whether nothing is wrong."},
-            "faults": _list("Everything that is wrong.", fault),
+            "faults": parts.listed("Everything that is wrong.", parts.fault()),
         },
-        {"place": _place()},
+        {"place": parts.place()},
     )
 
 
 def _tenant() -> Schema:
-    blocker = _object(
+    blocker = parts.members(
         "Why the tenant can't be worked on.",
         {
-            "code": _text("An error's code; `reconcile explain CODE` tells about it."),
-            "message": _text("The fact, with names and numbers."),
-            "advice": _maybe(_text("What to do next.")),
-            "where": _ref("place"),
+            "code": parts.text("An error's code; `reconcile explain CODE` tells about it."),
+            "message": parts.text("The fact, with names and numbers."),
+            "advice": parts.maybe(parts.text("What to do next.")),
+            "where": parts.ref("place"),
         },
     )
-    unknown = _object(
+    unknown = parts.members(
         "Something that the account may not see, so that nothing is said about it.",
-        {"what": _text("What it is."), "privilege": _text("The privilege that is missing.")},
+        {"what": parts.text("What it is."), "privilege": parts.text("The privilege that is missing.")},
     )
-    report = _object(
+    report = parts.members(
         "Something that differs and that nothing is done about.",
-        {"code": _text("A class of drift; docs/drift.md lists them."), "message": _text("What differs.")},
+        {
+            "code": parts.text(
+                "A class of drift, as docs/drift.md lists them; or held: somebody wants the tenant left as it is."
+            ),
+            "message": parts.text("What differs."),
+        },
     )
-    return _object(
+    return parts.members(
         "What would be done with one tenant.",
         {
-            "tenant": _text("The tenant's name."),
-            "product": _text("The product that it is a tenant of."),
+            "tenant": parts.text("The tenant's name."),
+            "product": parts.text("The product that it is a tenant of."),
             "action": {
                 "enum": [action.value for action in Action],
                 "description": "The first that holds, in this order.",
             },
-            "fingerprint": _digest("Equal where the same would be done with this tenant."),
-            "where": _ref("place"),
-            "changes": _list("In the order in which they would be made.", _ref("change")),
-            "unknown": _list("What could not be seen.", unknown),
-            "reports": _list("What differs and is left as it is.", report),
-            "blockers": _list("Everything that blocks it; nothing is done while there is one.", blocker),
+            "fingerprint": parts.digest("Equal where the same would be done with this tenant."),
+            "where": parts.ref("place"),
+            "changes": parts.listed("In the order in which they would be made.", parts.ref("change")),
+            "unknown": parts.listed("What could not be seen.", unknown),
+            "reports": parts.listed("What differs and is left as it is.", report),
+            "blockers": parts.listed("Everything that blocks it; nothing is done while there is one.", blocker),
         },
     )
 
 
 def _change() -> Schema:
-    detail = _object(
+    detail = parts.members(
         "A field that changes.",
         {
-            "field": _text("The field's name."),
-            "from": _text("What it is, in words; empty if there is nothing."),
-            "to": _text("What it becomes, in words; empty if there is nothing."),
+            "field": parts.text("The field's name."),
+            "from": parts.text("What it is, in words; empty if there is nothing."),
+            "to": parts.text("What it becomes, in words; empty if there is nothing."),
         },
     )
-    return _object(
+    return parts.members(
         "One change of one resource.",
         {
-            "step": _text("The step of the product's flow."),
-            "resource": _text("What kind of thing changes."),
-            "name": _text("Which one."),
-            "action": _text("What happens to it, such as create, update, repair, delete."),
-            "summary": _text("The change in words."),
-            "reason": _text("Why it is needed."),
-            "undo": _text("What a rollback would do."),
-            "details": _list("The fields that change.", detail),
+            "step": parts.text("The step of the product's flow."),
+            "resource": parts.text("What kind of thing changes."),
+            "name": parts.text("Which one."),
+            "action": parts.text("What happens to it, such as create, update, repair, delete."),
+            "summary": parts.text("The change in words."),
+            "reason": parts.text("Why it is needed."),
+            "undo": parts.text("What a rollback would do."),
+            "details": parts.listed("The fields that change.", detail),
         },
     )
-
-
-def _place() -> Schema:
-    place = _object(
-        "A place in a spec.",
-        {
-            "file": _text("The file, relative to the repository's root."),
-            "line": _maybe({"type": "integer", "minimum": 1, "description": "Counted from 1."}),
-            "column": _maybe({"type": "integer", "minimum": 1, "description": "Counted from 1, in code points."}),
-        },
-    )
-    return _maybe(place)
-
-
-def _document(command: str, description: str, members: Schema, defs: Schema) -> Schema:
-    version = {"const": data.FORMAT, "description": "Grows with any change that breaks a reader."}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:reconciler:output:v{data.FORMAT}:{command}",
-        "title": f"reconcile {command}",
-        **_object(description, {"formatVersion": version, **members}),
-        **({"$defs": defs} if defs else {}),
-    }
-
-
-def _object(description: str, members: Schema) -> Schema:
-    return {
-        "description": description,
-        "type": "object",
-        "properties": members,
-        "required": list(members),
-        "additionalProperties": False,
-    }
-
-
-def _list(description: str, items: Schema) -> Schema:
-    return {"type": "array", "description": description, "items": items}
-
-
-def _text(description: str, **more: str) -> Schema:
-    return {"type": "string", "description": description, **more}
-
-
-def _digest(description: str) -> Schema:
-    return _text(description, pattern="^sha256:[0-9a-f]{64}$")
-
-
-def _count(description: str) -> Schema:
-    return {"type": "integer", "minimum": 0, "description": description}
-
-
-def _maybe(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/$defs/{name}"}

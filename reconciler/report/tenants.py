@@ -6,7 +6,8 @@ import datetime
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from reconciler.engine import conditions
+from reconciler.engine import conditions, held
+from reconciler.model import standing
 from reconciler.model.states import TransactionState
 from reconciler.ports.store import audit, journal
 from reconciler.report import data
@@ -21,47 +22,98 @@ OUTCOMES: Final[dict[TransactionState, tuple[str, Style]]] = {
     TransactionState.UNDOING: ("undoing", Style.UPDATE),
     TransactionState.PURGING: ("purging", Style.UPDATE),
 }
-_TROUBLE: Final = {"Stalled", "Drifted"}
+_TROUBLE: Final = {"Stalled", "Drifted", "RollbackFailed", "FetchFailed"}
 
 
-def status_lines(found: Sequence[conditions.Status]) -> Iterator[Line]:
-    """A line a tenant, and one a condition that needs a word; a count at the end."""
+def status_lines(found: conditions.Overview) -> Iterator[Line]:
+    """A line a tenant, and one a condition that needs a word; a count, and what is no tenant's, at the end."""
     rows: list[tuple[Segment, ...]] = [_heads("TENANT", "PRODUCT", "STATE", "READY", "REVISION")]
-    rows += [_row(entry) for entry in found]
-    for entry, shown in zip((None, *found), table(rows), strict=True):
+    rows += [_row(entry) for entry in found.tenants]
+    for entry, shown in zip((None, *found.tenants), table(rows), strict=True):
         yield shown
         for condition in entry.conditions if entry else ():
-            if condition.type != "Ready" or condition.status != conditions.TRUE:
-                style = Style.BAD if condition.type in _TROUBLE else Style.FAINT
-                yield line(styled(f"{condition.type}: ", style), condition.reason, ", ", condition.message, indent=4)
-    ready = sum(entry.has("Ready") for entry in found)
+            if condition.type != "Ready" or condition.status != standing.TRUE:
+                yield condition_line(condition, indent=4)
+        if entry and (at := next_attempt(entry)):
+            yield line(styled("Next attempt: ", Style.FAINT), moment(at), indent=4)
+    ready = sum(entry.has("Ready") for entry in found.tenants)
     yield EMPTY
-    yield line(f"{ready} of {len(found)} ready.")
+    yield line(f"{ready} of {len(found.tenants)} ready.")
+    for condition in found.source:
+        yield condition_line(condition, what="Source ")
+    if found.paused is not None:
+        yield line(
+            styled("Paused: ", Style.BAD),
+            f"the daemon begins nothing {held.words(found.paused)}; `reconcile resume` ends that",
+        )
 
 
-def status_data(found: Iterable[conditions.Status]) -> dict[str, Any]:
+def condition_line(condition: standing.Condition, *, indent: int = 0, what: str = "") -> Line:
+    """One condition: its type, its reason, and the message."""
+    trouble = condition.type in _TROUBLE or (bool(what) and condition.status == standing.FALSE)
+    status = "" if condition.status == standing.TRUE or condition.type == "Ready" else f" {condition.status}"
+    head = styled(f"{what}{condition.type}{status}: ", Style.BAD if trouble else Style.FAINT)
+    return line(head, condition.reason, ", ", condition.message, indent=indent)
+
+
+def next_attempt(entry: conditions.Status) -> str:
+    """When the daemon tries a tenant again that failed; empty if it does not."""
+    known = entry.standing
+    return known.next_at if known is not None and known.failures and not known.final and not entry.hold else ""
+
+
+def status_data(found: conditions.Overview) -> dict[str, Any]:
     """``reconcile status --format json``."""
     return {
         "formatVersion": data.FORMAT,
-        "tenants": [
-            {
-                "tenant": entry.tenant,
-                "product": entry.product,
-                "state": entry.state,
-                "revision": entry.revision or None,
-                "conditions": [
-                    {
-                        "type": condition.type,
-                        "status": condition.status,
-                        "reason": condition.reason,
-                        "message": condition.message,
-                        "lastTransitionTime": condition.since or None,
-                    }
-                    for condition in entry.conditions
-                ],
-            }
-            for entry in found
-        ],
+        "tenants": [status_of(entry) for entry in found.tenants],
+        "source": [condition_data(condition) for condition in found.source],
+        "paused": hold_data(found.paused),
+    }
+
+
+def status_of(entry: conditions.Status) -> dict[str, Any]:
+    """One tenant. What only a daemon knows is null where none has worked on it."""
+    known = entry.standing or standing.Standing(entry.tenant)
+    attempted = known.revision or (entry.history[0].revision if entry.history else "")
+    return {
+        "tenant": entry.tenant,
+        "product": entry.product,
+        "state": entry.state,
+        "revision": entry.revision or None,
+        "observedGeneration": known.generation or None,
+        "lastAttemptedRevision": attempted or None,
+        "lastAppliedRevision": entry.revision or None,
+        "lastHandledReconcileAt": known.handled_request or None,
+        "nextAttemptAt": known.next_at or None,
+        "planDigest": known.plan_digest or None,
+        "conditions": [condition_data(condition) for condition in entry.conditions],
+        "history": [transaction_data(transaction) for transaction in entry.history],
+    }
+
+
+def condition_data(condition: standing.Condition) -> dict[str, Any]:
+    """One condition."""
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+        "observedGeneration": condition.generation or None,
+        "lastTransitionTime": condition.since or None,
+    }
+
+
+def hold_data(hold: standing.Hold | None) -> dict[str, Any] | None:
+    """Who holds a tenant or the daemon."""
+    if hold is None:
+        return None
+    return {
+        "by": hold.actor,
+        "reason": hold.reason,
+        "until": hold.until or None,
+        "since": hold.since or None,
+        "where": hold.where or None,
     }
 
 
@@ -153,8 +205,8 @@ def revision(text: str) -> str:
 
 
 def _row(entry: conditions.Status) -> tuple[Segment, ...]:
-    ready = next((found.status for found in entry.conditions if found.type == "Ready"), conditions.UNKNOWN)
-    style = {conditions.TRUE: Style.GOOD, conditions.FALSE: Style.BAD}.get(ready, Style.UPDATE)
+    ready = next((found.status for found in entry.conditions if found.type == "Ready"), standing.UNKNOWN)
+    style = {standing.TRUE: Style.GOOD, standing.FALSE: Style.BAD}.get(ready, Style.UPDATE)
     return (
         styled(entry.tenant, Style.HEADING),
         styled(entry.product, Style.PLAIN),

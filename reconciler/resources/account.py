@@ -49,16 +49,16 @@ class Account(resource.Resource):
 
     def observe(self, sight: Sight) -> State:
         """Its ways to log in and its limits, if there is such an account; those that would take its place."""
-        accounts = sight.census(self.server).accounts
+        look = sight.census(self.server)
         others = {
-            "namesakes": sorted(
+            "namesakes": [
                 host
-                for user, host in accounts
-                if user == self.user and host != self.host and f"{user}@{host}" not in self.server.trusted
-            ),
-            "anonymous": sorted(host for user, host in accounts if not user),
+                for host in look.hosts.get(self.user, ())
+                if host != self.host and f"{self.user}@{host}" not in self.server.trusted
+            ],
+            "anonymous": list(look.hosts.get("", ())),
         }
-        found = accounts.get((self.user, self.host))
+        found = look.accounts.get((self.user, self.host))
         if found is None:
             return {"there": False, **others}
         return {"there": True, "auth": listed(found.auth), "limits": dict(found.limits), **others}

@@ -102,7 +102,7 @@ class CentralRows(resource.Resource):
         def attempt() -> None:
             now = _locked(session, table, change.before or change.after or {})
             if now != change.before:
-                raise errors.StepFailed(f"the central row {key} was changed by somebody else meanwhile")
+                raise errors.MovedMeanwhile(f"the central row {key} was changed by somebody else meanwhile")
             _put(session, table, now, change.after)
 
         central.atomically(attempt)
@@ -115,7 +115,7 @@ class CentralRows(resource.Resource):
 
         def attempt() -> None:
             now = _locked(session, table, change.before or change.after or {})
-            if now == change.before:
+            if now == change.before or _of_another(now, change, session):
                 return
             # The activation, undone before this, has put the former mark back on a row that it did not make.
             flipped = {**(change.after or {}), "transaction_id": (change.before or {}).get("transaction_id")}
@@ -135,7 +135,8 @@ class CentralRows(resource.Resource):
         table, _ = _address(change)
 
         def attempt() -> bool:
-            return _locked(session, table, change.before or change.after or {}) == change.before
+            now = _locked(session, table, change.before or change.after or {})
+            return now == change.before or _of_another(now, change, session)
 
         return session.central().atomically(attempt)
 
@@ -183,6 +184,14 @@ def _address(change: Change) -> tuple[str, str]:
 def _locked(session: Session, table: str, like: Mapping[str, Any]) -> dict[str, Any] | None:
     key = {column: like[column] for column in view.KEYS[table]}
     return rows.fetch(session.central(), _target(session, table), view.COLUMNS[table], key)
+
+
+def _of_another(now: Mapping[str, Any] | None, change: Change, session: Session) -> bool:
+    """Whether another platform's row stands where this transaction was to add one: then it never added it.
+
+    No platform writes over another's row; each refuses where it meets one.
+    """
+    return change.before is None and now is not None and bool(now["platform_id"] != session.place.platform_id)
 
 
 def _put(session: Session, table: str, now: Mapping[str, Any] | None, then: Mapping[str, Any] | None) -> None:

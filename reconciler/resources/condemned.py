@@ -17,14 +17,17 @@ from reconciler.model.server import Server
 from reconciler.ports.central import view
 from reconciler.ports.mysql import census, names
 from reconciler.ports.session import Session
-from reconciler.resources import account, database, resource
+from reconciler.resources import account, database, resource, visibility
 from reconciler.resources.sight import Sight
+
+_PASSING = "condemned"
 
 
 @dataclass(frozen=True, slots=True)
 class Condemned(resource.Resource):
-    """Everything of ``tenant``: its ``database`` (empty: none) with the ``scratch`` that its dump was loaded into, its
-    ``accounts`` as (user, host, mark), its central rows, its delivery in the trash.
+    """Everything of ``tenant``: its ``database`` (empty: none) with the ``scratch`` that its dump is loaded into by the
+    account ``visitor``, its ``accounts`` as (user, host, mark), its central rows, its delivery in the trash. With
+    ``lives`` the tenant keeps the last two, and only the database goes.
     """
 
     kind: ClassVar[str] = "condemned"
@@ -34,6 +37,8 @@ class Condemned(resource.Resource):
     database: str
     scratch: str
     accounts: tuple[tuple[str, str, str], ...]
+    visitor: tuple[str, str] | None = None
+    lives: bool = False
 
     @property
     def name(self) -> str:
@@ -58,7 +63,7 @@ class Condemned(resource.Resource):
             found = look.accounts.get((user, host)) if look else None
             if found is not None and [[account.PLUGIN, mark]] != account.listed(found.auth):
                 foreign.append(f"the account {user}@{host} has another password than was issued")
-        rows = {table: sight.central.rows(table, self.tenant) for table in view.COLUMNS}
+        rows = {table: sight.central.rows(table, self.tenant) for table in (() if self.lives else view.COLUMNS)}
         foreign += [
             f"the central table {table} has a row of another platform ({row['platform_id']})"
             for table, found_rows in rows.items()
@@ -87,9 +92,13 @@ class Condemned(resource.Resource):
             after={
                 "server": self.server.name,
                 "databases": [name for name in (self.scratch, self.database) if name],
-                "accounts": [[user, host] for user, host, _ in self.accounts],
+                "accounts": [
+                    *([list(self.visitor)] if self.visitor else []),
+                    *([user, host] for user, host, _ in self.accounts),
+                ],
+                "lives": self.lives,
             },
-            summary=f"destroy {', '.join(things) or 'nothing on servers'}, and the delivery",
+            summary=f"destroy {', '.join(things) or 'nothing on servers'}{'' if self.lives else ', and the delivery'}",
             reason="it was purged from the trash",
             undo="nothing before the point of no return, and nothing can behind it",
             takes_away=True,
@@ -119,6 +128,9 @@ def destroy(change: Change, session: Session) -> None:
         for user, host in listed["accounts"]:
             admin.run(f"DROP USER IF EXISTS {names.account(user, host)}")
             account.end_sessions(admin, user)
+    if lives(change):
+        session.ports.files.remove_tree(session.workspace)
+        return
     central, place = session.central(), session.place
 
     def attempt() -> None:
@@ -130,10 +142,17 @@ def destroy(change: Change, session: Session) -> None:
             )
 
     central.atomically(attempt)
-    shelf = place.trash / session.tenant
-    session.ports.files.remove_tree(shelf)
-    if session.ports.files.listing(shelf) is None:
-        session.ports.files.remove(shelf)  # what is no folder: a symlink, a file
+    files, shelf = session.ports.files, place.trash / session.tenant
+    if files.there(shelf):
+        # A folder of that name may be another one by the time that a process wakes up which was taken over.
+        files.rename(shelf, visibility.entered(session) / _PASSING)
+        files.settle(shelf.parent)
+    files.remove_tree(session.workspace)
+
+
+def lives(change: Change) -> bool:
+    """Whether the tenant lives on without what is destroyed."""
+    return bool((change.after or {}).get("lives", False))
 
 
 def left(change: Change, session: Session) -> list[str]:
@@ -145,6 +164,8 @@ def left(change: Change, session: Session) -> list[str]:
         look = census.Census(session.admin(listed["server"]), listed["databases"], users)
         found += [f"the database {name}" for name in listed["databases"] if name in look.schemas]
         found += [f"the account {user}@{host}" for user, host in listed["accounts"] if (user, host) in look.accounts]
+    if lives(change):
+        return found
     rows = view.look(session.central(), session.place.central_database, [session.tenant])
     found += [f"rows of {table}" for table in view.COLUMNS if rows.rows(table, session.tenant)]
     if session.ports.files.there(session.place.trash / session.tenant):

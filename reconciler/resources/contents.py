@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from reconciler import errors
 from reconciler.model.secret import Secret
@@ -118,9 +118,15 @@ def env_line(key: str, value: str) -> str:
     return f"{key}='{value}'"
 
 
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+
+
 def _masked(value: Any) -> Any:
-    if type(value) is str:  # as nearly everything is; every tenant's files are compared with each plan
+    # As nearly everything is; every tenant's files are compared with each plan.
+    if type(value) in _PLAIN:
         return value
+    if type(value) is dict:
+        return {key: entry if type(entry) in _PLAIN else _masked(entry) for key, entry in value.items()}
     match value:
         case Secret():
             return f"secret {value.name} {value.version}"

@@ -15,11 +15,12 @@ from typing import Any, ClassVar
 from reconciler import errors
 from reconciler.model import names as names_of
 from reconciler.model.change import Change, State
+from reconciler.model.secret import Secret
 from reconciler.model.server import Server
 from reconciler.ports.central import view
 from reconciler.ports.mysql import names
 from reconciler.ports.session import Place, Session
-from reconciler.resources import account, resource, visibility
+from reconciler.resources import account, importing, resource, visibility
 from reconciler.resources.central_rows import plain
 from reconciler.resources.sight import Sight
 from reconciler.sql import firewall, outgoing
@@ -39,6 +40,8 @@ _TABLES = (
     "ORDER BY TABLE_NAME"
 )
 _VERSIONED = "SYSTEM VERSIONED"
+_BY_ADMINISTRATOR = "SELECT @@GLOBAL.log_bin AND NOT @@GLOBAL.log_bin_trust_function_creators"
+_STAGED = "dump"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,14 @@ class FinalDump(resource.Resource):
         return self.tenant
 
     def observe(self, sight: Sight) -> State:
-        """Nothing: each purge takes its own."""
+        """Nothing: each purge takes its own. Errors: ``DeliveryUnusable`` where it can't appear in one step."""
+        place = sight.place
+        if place.deliveries.exists() and not sight.one_file_system:
+            raise errors.DeliveryUnusable(
+                f"{place.deliveries} and {place.trash} lie on two file systems, so that a final dump can't appear in "
+                "one step",
+                advice="Name folders on one file system under delivery.directory and trash.directory.",
+            )
         return None
 
     def diff(self, seen: State) -> Iterator[Change]:
@@ -79,9 +89,11 @@ class FinalDump(resource.Resource):
         )
 
     def do(self, change: Change, session: Session) -> resource.Facts:
-        """Write both files beside the trash."""
-        files, folder = session.ports.files, dump_folder(session.place, self.tenant, session.transaction)
-        visibility.make_room(files, folder.parent)
+        """Write both files under the transaction's name, and show them beside the trash with one rename."""
+        files, shown = session.ports.files, dump_folder(session.place, self.tenant, session.transaction)
+        for parent in (shown.parent, session.place.deliveries):
+            visibility.make_room(files, parent)
+        folder = visibility.entered(session) / _STAGED
         files.make_folder(folder)
         written = {}
         if self.database:
@@ -92,18 +104,22 @@ class FinalDump(resource.Resource):
             written[DATABASE] = _write(session, folder / DATABASE, sql)
         written[REST] = _write(session, folder / REST, [self._rest(session)])
         files.settle(folder)
+        files.rename(folder, shown)
         files.settle(folder.parent)
-        return {"folder": str(folder), "files": written}
+        files.settle(shown.parent)
+        return {"folder": str(shown), "files": written}
 
     @classmethod
     def undo(cls, change: Change, session: Session) -> None:
-        """Remove the folder, all of which is this transaction's."""
+        """Remove the folders, all of which is this transaction's."""
+        session.ports.files.remove_tree(session.workspace)
         session.ports.files.remove_tree(dump_folder(session.place, change.name, session.transaction))
 
     @classmethod
     def undone(cls, change: Change, session: Session) -> bool:
-        """Whether the folder is gone."""
-        return session.ports.files.listing(dump_folder(session.place, change.name, session.transaction)) is None
+        """Whether the folders are gone."""
+        folders = (session.workspace, dump_folder(session.place, change.name, session.transaction))
+        return all(session.ports.files.listing(folder) is None for folder in folders)
 
     def _rest(self, session: Session) -> bytes:
         rows = view.look(session.central(), session.place.central_database, [self.tenant])
@@ -125,7 +141,11 @@ class FinalDump(resource.Resource):
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal(resource.Resource):
-    """The final dump, loaded into ``scratch`` and compared with ``database`` table by table."""
+    """The final dump, loaded into ``scratch`` and compared with ``database`` table by table.
+
+    What a tenant's application wrote is in the dump, so it is loaded as the account ``user``, which reaches nothing but
+    the scratch database.
+    """
 
     kind: ClassVar[str] = "rehearsal"
 
@@ -133,6 +153,9 @@ class Rehearsal(resource.Resource):
     server: Server
     database: str
     scratch: str
+    user: str
+    host: str
+    secret: Secret
 
     @property
     def name(self) -> str:
@@ -161,14 +184,18 @@ class Rehearsal(resource.Resource):
         """Load and compare. Errors: ``DumpFailed`` with the first difference."""
         file = dump_folder(session.place, self.tenant, session.transaction) / DATABASE
         stream = io.BufferedReader(_Stream(session.unsealed(session.ports.files.chunks(file))))
-        hand = session.programmer(self.server.name, self.scratch)
         wall = firewall.Firewall(mapping=self.database)
+        admin = session.admin(self.server.name)
+        target = importing.Target(
+            self.server.name, self.scratch, self.user, self.host, self.secret, bool(admin.value(_BY_ADMINISTRATOR))
+        )
+        sent = outgoing.outgoing(stream, file=file.name, wall=wall)
         try:
-            for packet in outgoing.packets(outgoing.outgoing(stream, file=file.name, wall=wall), 1 << 19):
-                hand.packet([sent.text for sent in packet], call=packet[0].call)
+            with importing.Hands(target, session) as hands:
+                for packet in outgoing.packets(sent, importing.PACKET_BYTES):
+                    importing.deliver(packet, hands.own(), target, session)
         except (errors.StatementFailed, errors.ScriptRefused) as error:
             raise errors.DumpFailed(f"the final dump of {self.database} can't be loaded: {error}") from error
-        admin = session.admin(self.server.name)
         there, again = (_contents(admin, name) for name in (self.database, self.scratch))
         differing = sorted(what for what in {*there, *again} if there.get(what) != again.get(what))
         if differing:

@@ -94,7 +94,7 @@ def send(source: scripts.Scripts, hands: Hands) -> None:
         with closing(_ahead(packets) if source.ready is None else packets) as coming:
             for packet in coming:
                 try:
-                    _packet(packet, own, hands.target, hands.session)
+                    deliver(packet, own, hands.target, hands.session)
                 except errors.StatementFailed as error:
                     raise _failed(error, packet[error.at]) from error
                 done += sum(sent.size for sent in packet)
@@ -115,7 +115,11 @@ def _ahead(packets: _Packets) -> _Packets:
             yield packet
 
 
-def _packet(packet: list[outgoing.Outgoing], own: Connection, target: Target, session: Session) -> None:
+def deliver(packet: list[outgoing.Outgoing], own: Connection, target: Target, session: Session) -> None:
+    """Send one packet through the own account's connection, or what it may not make as the administrator.
+
+    Errors: ``StatementFailed``.
+    """
     first = packet[0]
     if first.program and target.by_administrator:
         # As the statement itself would: it commits, and what is locked here would shut the administrator out.

@@ -89,9 +89,7 @@ class Visibility(resource.Resource):
 
     def do(self, change: Change, session: Session) -> resource.Facts | None:
         """Two renames."""
-        files, passing = session.ports.files, session.workspace / _PASSING
-        if files.listing(session.workspace) is None:
-            files.make_folder(session.workspace)
+        files, passing = session.ports.files, entered(session) / _PASSING
         source, target = (_folder(session, (state or {})["where"], change) for state in (change.before, change.after))
         make_room(files, target.parent)
         files.rename(source, passing)
@@ -131,6 +129,25 @@ def _inode(session: Session, folder: Path) -> int | None:
 def _folder(session: Session, where: str, change: Change) -> Path:
     place = session.place
     return (place.deliveries if where == SHOWN else place.trash) / change.name
+
+
+def entered(session: Session) -> Path:
+    """The transaction's own folder, made where it is not there yet: what passes through it is fenced.
+
+    Who was taken over before it was made is stopped by the number; who is later finds that it was moved away.
+    Errors: ``LeaseLost``.
+    """
+    files, folder = session.ports.files, session.workspace
+    made = files.listing(folder) is None
+    if made:
+        files.make_folder(folder)
+    try:
+        session.fence()
+    except errors.LeaseLost:
+        if made:
+            files.remove_folder(folder)
+        raise
+    return folder
 
 
 def make_room(files: Files, folder: Path) -> None:

@@ -80,7 +80,7 @@ class Withdrawal(resource.Resource):
         def attempt() -> None:
             for key, row in before.items():
                 if activation.stands(session, key) != row:
-                    raise errors.StepFailed(f"the central row {key} was changed by somebody else meanwhile")
+                    raise errors.MovedMeanwhile(f"the central row {key} was changed by somebody else meanwhile")
                 activation.put(session, key, after[key], after[key]["transaction_id"])
 
         session.central().atomically(attempt)

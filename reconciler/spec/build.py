@@ -65,6 +65,49 @@ def builder(cls: type) -> Builder:
     return build
 
 
+@functools.cache
+def restorer(cls: type) -> Builder:
+    """What :func:`builder` makes of data that it has taken before, several times as fast because nothing is checked."""
+    makers = [(key.attribute, key.key, _restored(unwrap(key.type), key.option)) for key in options.keys(cls)]
+
+    def restore(data: Any) -> Any:
+        given = {}
+        for attribute, key, make in makers:
+            if key in data:
+                given[attribute] = data[key] if make is None else make(data[key])
+        return cls(**given)
+
+    return restore
+
+
+def _restored(annotation: Any, given: options.Option) -> Builder | None:
+    """How a value of this type is made of valid data; None where it is the data itself."""
+    origin = typing.get_origin(annotation)
+    if members := members_of(annotation):
+        kept = all(typing.get_origin(one) is Literal or one in (str, bool, int, type(None)) for one in members)
+        return None if kept and int not in members else _maker(annotation, given)
+    if origin is Literal or annotation in (Any, str, bool):
+        return None
+    if origin is tuple:
+        item = _restored(typing.get_args(annotation)[0], given)
+        return tuple if item is None else functools.partial(_items, item)
+    if origin in (dict, Mapping):
+        held = _restored(typing.get_args(annotation)[1], given)
+        return None if held is None else functools.partial(_values, held)
+    if dataclasses.is_dataclass(annotation):
+        return restorer(typing.cast("type", annotation))
+    scalars: dict[Any, Builder] = {int: int, float: float, datetime.date: datetime.date.fromisoformat}
+    return scalars[annotation]
+
+
+def _items(item: Builder, value: Any) -> tuple[Any, ...]:
+    return tuple([item(one) for one in value])
+
+
+def _values(held: Builder, value: Any) -> dict[str, Any]:
+    return {key: held(one) for key, one in value.items()}
+
+
 def unwrap(annotation: Any) -> Any:
     """``X`` for ``X | None``: an absent key is how nothing is written, so the value itself is never null."""
     members = members_of(annotation)

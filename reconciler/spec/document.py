@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from reconciler import errors
 from reconciler.spec import option
 from reconciler.spec.kind import Kind
 from reconciler.spec.marks import Marks, Path
 from reconciler.spec.source import Source
+
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +35,7 @@ class Document:
     marks: Marks
     source: Source
     definition: Kind | None
+    _digest: str = field(default="", init=False, repr=False)
 
     @property
     def file(self) -> str:
@@ -42,6 +46,11 @@ class Document:
     def is_tenant(self) -> bool:
         """Whether it describes a tenant, of any product."""
         return self.definition is not None and self.definition.is_tenant
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is a typed spec."""
+        return self.spec is not None
 
     def at(self, *path: str | int) -> errors.Where:
         """Where the value of ``path`` stands: ``at("spec", "admin", "email")``.
@@ -76,11 +85,22 @@ class Document:
             tenant=self.name if self.is_tenant else "",
         )
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 over :meth:`canonical`, in hex; worked out once."""
+        if not self._digest:
+            object.__setattr__(self, "_digest", hashlib.sha256(self.canonical()).hexdigest())
+        return self._digest
+
+    def plain(self) -> Mapping[str, Any]:
+        """The spec as plain data with the defaults filled in. Only of a document without faults."""
+        found: Mapping[str, Any] = option.plain(self.spec)
+        return found
+
     def canonical(self) -> bytes:
         """The spec as canonical JSON: defaults filled in, keys sorted, no spaces, UTF-8.
 
         Two specs that mean the same give the same octets. Of a document with faults: the spec as written.
         """
         spec = option.plain(self.spec) if self.spec is not None else self.data.get("spec")
-        text = json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return text.encode()
+        return _CANONICAL(spec).encode()

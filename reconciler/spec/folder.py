@@ -24,10 +24,10 @@ SPECS: Final = "specs"
 _SUFFIXES: Final = (".yaml", ".yml")
 _OURS = re.compile(rb"^apiVersion:\s*[\"']?reconciler/", re.MULTILINE)
 _PLACES: Final = (
+    re.compile(r"specs/tenants/.+\.ya?ml", re.IGNORECASE | re.DOTALL),
     re.compile(r"specs/platform\.ya?ml", re.IGNORECASE),
     re.compile(r"specs/servers/[^/]+\.ya?ml", re.IGNORECASE),
     re.compile(r"specs/products/[^/]+/product\.ya?ml", re.IGNORECASE),
-    re.compile(r"specs/tenants/.+\.ya?ml", re.IGNORECASE | re.DOTALL),
 )
 
 
@@ -36,8 +36,24 @@ def holds_documents(file: str) -> bool:
 
     Names that begin with a dot are not: editors and tools put their own files there.
     """
-    hidden = any(part.startswith(".") for part in file.split("/"))
+    hidden = file.startswith(".") or "/." in file
     return not hidden and any(place.fullmatch(file) for place in _PLACES)
+
+
+def could_be_missed(file: str) -> bool:
+    """Whether a file of this name is not read as documents although a person may take it for one of ours."""
+    hidden = any(part.startswith(".") for part in file.split("/"))
+    return not hidden and file.lower().endswith(_SUFFIXES) and not holds_documents(file)
+
+
+def is_ours(content: bytes) -> bool:
+    """Whether a file calls itself a document of ours, wherever it stands."""
+    return _OURS.search(content) is not None
+
+
+def shown(name: str) -> str:
+    """A file's name as faults show it: octets that are not UTF-8 are escaped."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def read(root: Path) -> Iterator[Source | errors.Fault]:
@@ -121,8 +137,8 @@ def _file(name: str, path: str) -> Iterator[Source | errors.Fault]:
         if expected:
             yield _unreadable(name, error)
         return
-    if expected or _OURS.search(content):
-        yield decode(_shown(name), content)
+    if expected or is_ours(content):
+        yield decode(shown(name), content)
 
 
 def _content(path: str) -> bytes:
@@ -131,10 +147,19 @@ def _content(path: str) -> bytes:
     Not blocking: opening a named pipe would wait for a writer for ever.
     """
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+    try:
+        state = os.fstat(handle)
+        if not stat.S_ISREG(state.st_mode):
             raise OSError("not a regular file")
-        return file.read(MAX_OCTETS + 1)
+        content = os.read(handle, min(state.st_size, MAX_OCTETS) + 1)
+        while len(content) != state.st_size and len(content) <= MAX_OCTETS:  # somebody writes to it just now
+            more = os.read(handle, MAX_OCTETS + 1 - len(content))
+            if not more:
+                break
+            content += more
+        return content
+    finally:
+        os.close(handle)
 
 
 def _could_hold(name: str) -> bool:
@@ -149,9 +174,4 @@ def _unreadable(name: str, error: Exception) -> errors.Fault:
 
 
 def _fault(name: str, message: str, *, rule: str, hint: str) -> errors.Fault:
-    return unplaced(_shown(name), message, rule=rule, hint=hint)
-
-
-def _shown(name: str) -> str:
-    """The name as faults show it: octets that are not UTF-8 are escaped."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return unplaced(shown(name), message, rule=rule, hint=hint)

@@ -97,5 +97,10 @@ class Kind:
         """The compiled builder of the spec; it raises ``build.Mismatch``."""
         return build.builder(self.spec)
 
+    @functools.cached_property
+    def restorer(self) -> Builder:
+        """The same for data that the builder has taken before: it checks nothing."""
+        return build.restorer(self.spec)
+
     def _document(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         return {"apiVersion": API_VERSION, "kind": self.name, "metadata": {"name": "example"}, "spec": dict(spec)}

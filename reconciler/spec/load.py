@@ -8,12 +8,12 @@ text only, so it can be kept by the blob's id.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from reconciler import errors
-from reconciler.spec import build, check, folder, metadata, reader, wording
+from reconciler.spec import build, folder, kept, metadata, reader, wording
 from reconciler.spec.document import Document
 from reconciler.spec.kind import API_VERSION, Kind
 from reconciler.spec.nearest import did_you_mean
@@ -36,7 +36,12 @@ def load(root: Path, kinds: Sequence[Kind]) -> Tree:
 
     Never raises for what a person can write or for a file that can't be read: that is a fault of the tree.
     """
-    return assemble(root, kinds, (parse(file, kinds) for file in folder.read(root)))
+    shelf = kept.Shelf(root, kinds)
+    files = [_parsed(file, kinds, shelf) for file in folder.read(root)]
+    shelf.save()
+    tree = assemble(root, kinds, files)
+    whole = not tree.faults and len(tree.documents) == shelf.count
+    return replace(tree, digest=shelf.digest()) if whole else tree
 
 
 def assemble(root: Path, kinds: Sequence[Kind], files: Iterable[Parsed]) -> Tree:
@@ -49,6 +54,18 @@ def assemble(root: Path, kinds: Sequence[Kind], files: Iterable[Parsed]) -> Tree
         kinds=tuple(kinds),
         unread=frozenset(parsed.file for parsed in in_order if not parsed.complete),
     )
+
+
+def _parsed(source: Source | errors.Fault, kinds: Sequence[Kind], shelf: kept.Shelf) -> Parsed:
+    """The documents of one file, as they were kept or as they are read now."""
+    if isinstance(source, errors.Fault):
+        return parse(source, kinds)
+    if (documents := shelf.documents(source)) is not None:
+        return Parsed(source.file, documents, (), complete=True)
+    parsed = parse(source, kinds)
+    if parsed.complete and not parsed.faults:
+        shelf.keep(source, parsed.documents)
+    return parsed
 
 
 def parse(source: Source | errors.Fault, kinds: Sequence[Kind]) -> Parsed:
@@ -129,6 +146,8 @@ def _slowly(
     faults = list(_frame(document, kinds))
     if definition is None:
         return document, faults
+    from reconciler.spec import check  # jsonschema is only for documents in which something is wrong
+
     ruled = {fault.rule for fault in faults}
     for found in check.findings(definition, document.data):
         if not (found.path == ("apiVersion",) and "api-version" in ruled):

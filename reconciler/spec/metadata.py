@@ -40,6 +40,7 @@ ANNOTATIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "Any token; a new one asks the daemon for a pass over this tenant.",
         "type": "string",
         "minLength": 1,
+        "maxLength": 255,
     },
 }
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from reconciler.spec import kind, metadata
+from reconciler.spec.daemon import Daemon
 from reconciler.spec.kind import option
+from reconciler.spec.passwords import PasswordFrom
 
 _IDENTIFIER: Final = "^[A-Za-z0-9_$-]{1,64}$"
 _HOST: Final = "^[A-Za-z0-9_.:%-]{1,255}$"
@@ -111,23 +113,6 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
-class PasswordFrom:
-    """Where a password is read from; the password itself never stands in a spec."""
-
-    GROUPS: ClassVar[tuple[kind.Group, ...]] = (kind.one_of("env", "file"),)
-
-    env: str | None = option(
-        doc="An environment variable.",
-        default=None,
-        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
-        examples=["RECONCILE_MAIN_PASSWORD"],
-    )
-    file: str | None = option(
-        doc="A file; one newline at its end is not part of the password.", default=None, min_length=1
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Notification:
     """A receiver that is told how transactions ended: CloudEvents over HTTP, signed."""
 
@@ -141,8 +126,8 @@ class Notification:
     secret_from: PasswordFrom | None = option(
         doc="Where the secret is read from with which each event is signed; absent means unsigned.", default=None
     )
-    events: tuple[Literal["applied", "rolled-back", "stuck"], ...] = option(
-        doc="Which ends it is told of.",
+    events: tuple[Literal["applied", "rolled-back", "stuck", "transition"], ...] = option(
+        doc="Which ends it is told of; transition: when the daemon finds a condition of a tenant come, gone or turned.",
         default=("applied", "rolled-back", "stuck"),
         min_items=1,
         unique_items=True,
@@ -162,6 +147,7 @@ class PlatformSpec:
     guards: Guards = option(doc="What holds deletions back.", default_factory=Guards)
     apply: Apply = option(doc="How changes are carried out.", default_factory=Apply)
     notifications: tuple[Notification, ...] = option(doc="Who is told how transactions ended.", default=())
+    daemon: Daemon = option(doc="How `reconcile daemon` works.", default_factory=Daemon)
 
 
 @dataclass(frozen=True, slots=True)

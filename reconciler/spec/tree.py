@@ -17,7 +17,8 @@ class Tree:
     """The documents of a repository, in the order of files and places, and the faults of reading them.
 
     ``unread`` names the files and folders of which not everything could be read: documents may be hidden
-    there, so an absence proves nothing.
+    there, so an absence proves nothing. ``digest`` is one over everything that was read, by these kinds and this
+    program; empty where something of it was not right.
     """
 
     root: Path
@@ -25,6 +26,7 @@ class Tree:
     faults: tuple[errors.Fault, ...]
     kinds: tuple[Kind, ...] = ()
     unread: frozenset[str] = frozenset()
+    digest: str = ""
 
     def of(self, kind: str) -> tuple[Document, ...]:
         """All documents of a kind, those with faults too (their ``spec`` is None)."""
@@ -32,7 +34,7 @@ class Tree:
 
     def valid(self, kind: str) -> tuple[Document, ...]:
         """The documents of a kind that have a typed spec."""
-        return tuple(document for document in self.of(kind) if document.spec is not None)
+        return tuple(document for document in self.of(kind) if document.valid)
 
     def one(self, kind: str) -> Document | None:
         """The first document of a kind; whether there are more is a matter for ``spec.validate``."""
@@ -41,7 +43,7 @@ class Tree:
 
     def named(self, kind: str, name: str) -> Document | None:
         """The first document of a kind with this name."""
-        return next((document for document in self.of(kind) if document.name == name), None)
+        return self._by_name.get((kind, name))
 
     @functools.cached_property
     def tenants(self) -> tuple[Document, ...]:
@@ -58,6 +60,10 @@ class Tree:
         return any(
             path == folder or path.startswith(folder + "/") or folder.startswith(path + "/") for path in self.unread
         )
+
+    @functools.cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], Document]:
+        return {(document.kind, document.name): document for document in reversed(self.documents)}
 
     @functools.cached_property
     def _by_kind(self) -> Mapping[str, tuple[Document, ...]]:

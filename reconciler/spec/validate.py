@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler import errors
-from reconciler.spec import platform
+from reconciler.spec import daemon_rules, platform
 from reconciler.spec.document import Document
 from reconciler.spec.marks import Path
 from reconciler.spec.nearest import did_you_mean
@@ -141,19 +141,18 @@ def receivers_unique(tree: Tree) -> Iterator[errors.Fault]:
         yield from unique(named, "the receiver's name", rule="duplicate-name")
 
 
-def nothing_promised(tree: Tree) -> Iterator[errors.Fault]:
-    """An annotation that this version does not act on would promise what is not kept."""
+def only_tenants_held(tree: Tree) -> Iterator[errors.Fault]:
+    """An annotation that holds a tenant would promise on another document what is not kept."""
     for document in tree.documents:
-        if _SUSPEND in document.annotations:
-            message = f"the annotation {_SUSPEND} is not acted on by this version: the tenant would not be held"
-            hint = "Take it out. `spec.state: suspended` shuts a tenant."
-            yield document.fault(
-                ("metadata", "annotations", _SUSPEND), message, rule="not-built", hint=hint, on_key=True
-            )
+        if _SUSPEND in document.annotations and document.definition is not None and not document.is_tenant:
+            path = ("metadata", "annotations", _SUSPEND)
+            message = f"the annotation {_SUSPEND} holds tenants, and this is a {document.kind}"
+            hint = "Take it out. `reconcile pause` holds the whole daemon."
+            yield document.fault(path, message, rule="no-effect", hint=hint, on_key=True)
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    nothing_promised,
+    only_tenants_held,
     one_platform,
     some_server,
     names_unique,
@@ -161,6 +160,8 @@ RULES: Final[tuple[Rule, ...]] = (
     servers_known,
     folders_apart,
     receivers_unique,
+    daemon_rules.freeze_windows_sound,
+    daemon_rules.review_has_a_forge,
 )
 
 

@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
-
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.spec.marks import Path
 from reconciler.spec.nearest import did_you_mean, nearest
 from reconciler.spec.source import short
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError  # takes long to import, and is seldom needed
 
 _TYPES: Final = {
     "string": "a text",

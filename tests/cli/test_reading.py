@@ -41,6 +41,7 @@ def test_status_of_one_tenant_for_programs(past: stores.Store, said: Said) -> No
     assert {(one["type"], one["status"], one["reason"]) for one in found["conditions"]} == {
         ("Ready", "False", "RollbackFailed"),
         ("Stalled", "True", "RollbackFailed"),
+        ("RollbackFailed", "True", "RollbackFailed"),
     }
 
 

@@ -119,7 +119,7 @@ def _type(held: Mapping[str, Any]) -> str:
         case "array":
             return "list" if "properties" in held.get("items", {}) else f"list of {_listed(held['items'])}"
         case "object" if isinstance(held.get("additionalProperties"), dict):
-            return f"mapping to {held['additionalProperties']['type']}s"
+            return f"mapping to {_listed(held['additionalProperties'])}"
         case "object":
             return "mapping"
         case "string" if held.get("format") == "date":

@@ -107,6 +107,29 @@ def test_the_comment_is_made_once_and_then_edited(known: str, sent: str, tmp_pat
     assert (tmp_path / "summary").read_text(encoding="utf-8") == f"{markdown.MARKER}\n"
 
 
+@pytest.mark.parametrize(
+    ("plan", "status", "state", "said"),
+    [
+        (f"{markdown.MARKER}\n<!-- x -->\n## Plan: 1 to create\n\n## x\n", "0", "success", "Plan: 1 to create"),
+        (f"{markdown.MARKER}\n## Plan: {'x' * 200}\n", "3", "failure", f"Plan: {'x' * 134}"),
+        ("", "", "failure", "No plan"),
+    ],
+)
+def test_the_status_of_the_commit_is_the_first_line_of_the_plan(
+    plan: str, status: str, state: str, said: str, tmp_path: Path
+) -> None:
+    job = parsed(CI / "github-actions.yml")["jobs"]["plan"]
+    script = next(step["run"] for step in job["steps"] if "Status" in step.get("name", ""))
+    stand_in(tmp_path / "gh", tmp_path / "calls", "")
+    if plan:
+        (tmp_path / "plan.md").write_text(plan, encoding="utf-8")
+    run(script, tmp_path, GITHUB_REPOSITORY="o/r", HEAD="abc", STATUS=status)
+    sent = json.loads((tmp_path / "calls").read_text(encoding="utf-8"))
+    assert sent[2:5] == ["--method", "POST", "repos/o/r/statuses/abc"]
+    assert sent[6::2] == [f"state={state}", "context=reconcile/plan", f"description={said}"]
+    assert job["permissions"]["statuses"] == "write"
+
+
 @pytest.mark.parametrize(("known", "sent"), [("", "POST"), ("41", "PUT")])
 def test_the_note_is_made_once_and_then_edited(known: str, sent: str, tmp_path: Path) -> None:
     script = next(step for step in parsed(CI / "gitlab-ci.yml")["plan"]["script"] if "plan.md" in step and "\n" in step)

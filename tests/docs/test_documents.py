@@ -20,10 +20,10 @@ from reconciler.ports.central import view
 from reconciler.ports.ports import Ports
 from reconciler.ports.store import audit
 from reconciler.ports.store.outbox import Letter
-from reconciler.report import data, outbox, tenants, transaction
+from reconciler.report import data, outbox, tenants, transaction, why
 from reconciler.spec import metadata
 from tests.docs import generated, walk
-from tests.report import samples
+from tests.report import samples, test_tenants, test_why
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -141,6 +141,8 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
     "history": tenants.history_data([samples.head()]),
     "history --verify": tenants.audit_data(audit.Audit(2, 4, audit.End(2, "0" * 64), ("record 1 was changed",))),
     "outbox list": outbox.data([Letter("1.2", "ops", "one", "applied", {}, "2027-01-31T12:00:00.000000Z")]),
+    "status": tenants.status_data(test_tenants.FOUND),
+    "why": why.data(test_why.WORST),
     "show": transaction.as_data(samples.head(TransactionState.STUCK), samples.STUCK),
 }
 
@@ -149,7 +151,9 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
 def test_the_contract_names_every_member_of_json(command: str) -> None:
     section = CONTRACT.read_text(encoding="utf-8").split("## 6. JSON")[1]
     row = next(line for line in section.splitlines() if line.startswith(f"| `{command}`"))
-    if command == "show":
+    if command == "why":
+        row += next(line for line in section.splitlines() if line.startswith("| `status`"))
+    if command in ("show", "status", "why"):
         row += next(line for line in section.splitlines() if line.startswith("| `history`"))
     told = set(re.findall(r"`(\w+)`", row))
     told |= {

@@ -130,6 +130,7 @@ def test_a_tenant_that_is_stuck_is_not_ready(past: Past) -> None:
     assert past.told() == {
         "Ready": ("False", "RollbackFailed", "00:02:30"),
         "Stalled": ("True", "RollbackFailed", "00:02:30"),
+        "RollbackFailed": ("True", "RollbackFailed", "00:02:30"),
     }
 
 

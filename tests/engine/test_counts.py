@@ -249,9 +249,9 @@ def _written(shop: Shop) -> list[tuple[Any, ...]]:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """Every file by its bytes; SQLite's shared memory is no data."""
+    """Every file by its bytes, but for what may be forgotten; SQLite's shared memory is no data."""
     return {
         str(path): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
-        if path.is_file() and not path.name.endswith(("-shm", "-wal"))
+        if path.is_file() and not path.name.endswith(("-shm", "-wal")) and path.parent.name != "cache"
     }

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from tests.support import matrix, trial, world
+from tests.support import changes, matrix, trial, world
+from tests.support.changes import CASES, CREATE_AGENDA, CREATE_POS, REMOVALS, Case
 from tests.support.faults import Boundaries, Fault
 from tests.support.matrix import Cells
 from tests.support.shop import Shop
-from tests.support.trial import CASES, CREATE_AGENDA, CREATE_POS, Case, Trial
+from tests.support.trial import Trial
 
 ORDINARY = [Fault.ERROR, Fault.LOST_BEFORE, Fault.LOST_AFTER]
 DEADLY = [Fault.DEATH_BEFORE, Fault.DEATH_AFTER]
@@ -23,8 +24,9 @@ SLICES = 4
 
 
 def cases(*names: str) -> pytest.MarkDecorator:
-    """Parametrize a test by these cases; by all of them where none is named."""
-    return pytest.mark.parametrize("case", [pytest.param(CASES[name], id=name) for name in names or CASES])
+    """Parametrize a test by these cases; by all of them, but for removals, where none is named."""
+    every = {**CASES, **REMOVALS}
+    return pytest.mark.parametrize("case", [pytest.param(every[name], id=name) for name in names or CASES])
 
 
 def hit(tried: Trial, at: int, fault: Fault) -> None:
@@ -59,6 +61,26 @@ def test_a_failure_anywhere_leaves_before_or_after(shop: Shop, cells: Cells, cas
     assert len(cells) > 0
 
 
+@cases(*REMOVALS)
+def test_a_failure_somewhere_leaves_a_removal_before_or_after(shop: Shop, cells: Cells, case: Case) -> None:
+    taking_turns(shop, cells, case, 17)
+
+
+@pytest.mark.sweep
+@pytest.mark.timeout(1800)
+@cases(*REMOVALS)
+def test_a_failure_at_every_fourth_place_leaves_a_removal_before_or_after(shop: Shop, cells: Cells, case: Case) -> None:
+    taking_turns(shop, cells, case, 4)
+
+
+def taking_turns(shop: Shop, cells: Cells, case: Case, stride: int) -> None:
+    """Each ``stride``-th boundary fails in one way; the ways take turns."""
+    tried = Trial(shop, case, cells)
+    for number, at in enumerate(range(1, tried.count + 1, stride)):
+        hit(tried, at, ALL[number % len(ALL)])
+    assert len(cells) > 0
+
+
 @pytest.mark.sweep
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("slice_", range(SLICES))
@@ -70,7 +92,7 @@ def test_every_failure_anywhere_leaves_before_or_after(
     check(shop, cells, case, fault, lambda count: range(1 + slice_, count + 1, SLICES))
 
 
-@trial.trials(CREATE_POS, "suspend-agenda", often=4, among=CASES)
+@changes.trials(CREATE_POS, "suspend-agenda", often=4, among=CASES)
 def test_a_failure_at_any_write_of_the_store_leaves_before_or_after(
     shop: Shop, cells: Cells, case: Case, times: int
 ) -> None:
@@ -81,7 +103,11 @@ def test_a_failure_at_any_write_of_the_store_leaves_before_or_after(
     assert len(cells) >= len(tried.writes)
 
 
-TWICE = (CREATE_AGENDA, CREATE_POS, "change-agenda", "suspend-pos")
+TWICE = (CREATE_AGENDA, CREATE_POS, "change-agenda", "suspend-pos", "purge-pos")
+OFTEN = (
+    *("suspend-agenda", "resume-agenda", "edition-pos", "resume-pos"),
+    *("trash-agenda", "restore-agenda", "give-up-pos", "return-pos"),
+)
 
 
 @cases(*TWICE)
@@ -92,7 +118,7 @@ def test_a_death_somewhere_in_a_rollback_leaves_before(shop: Shop, cells: Cells,
 @pytest.mark.sweep
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("slice_", range(SLICES))
-@cases(*TWICE, "suspend-agenda", "resume-agenda", "edition-pos", "resume-pos")
+@cases(*TWICE, *OFTEN)
 def test_a_death_anywhere_in_a_rollback_leaves_before(shop: Shop, cells: Cells, case: Case, slice_: int) -> None:
     rollback(shop, cells, case, SLICES * 3, slice_ * 3)
 
@@ -100,10 +126,10 @@ def test_a_death_anywhere_in_a_rollback_leaves_before(shop: Shop, cells: Cells, 
 def rollback(shop: Shop, cells: Cells, case: Case, stride: int, offset: int) -> None:
     """Fail at the commit, and die at each boundary of the rollback that follows."""
     tried = Trial(shop, case, cells)
-    first = tried.writes[-1]
+    first = tried.brink
     counted = Boundaries({first: Fault.ERROR})
-    trial.attempt(shop, counted)
-    assert shop.world() == tried.before
+    tried.attempt(counted)
+    assert tried.world() == tried.before
     for second in range(first + 1 + offset, counted.count + 1, stride):
         fault = Fault.DEATH_BEFORE if second % 2 else Fault.DEATH_AFTER
         row = trial.row_of(fault, counted.kinds[second - 1], "rollback")
@@ -119,7 +145,7 @@ def test_a_death_somewhere_in_a_recovery_leaves_before(shop: Shop, cells: Cells,
 @pytest.mark.sweep
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("slice_", range(SLICES))
-@cases(*TWICE, "suspend-agenda", "resume-agenda", "edition-pos", "resume-pos")
+@cases(*TWICE, *OFTEN)
 def test_a_death_anywhere_in_a_recovery_leaves_before(shop: Shop, cells: Cells, case: Case, slice_: int) -> None:
     recovery(shop, cells, case, SLICES * 3, slice_ * 3)
 
@@ -127,9 +153,9 @@ def test_a_death_anywhere_in_a_recovery_leaves_before(shop: Shop, cells: Cells, 
 def recovery(shop: Shop, cells: Cells, case: Case, stride: int, offset: int) -> None:
     """Die at the commit, then die at each boundary of the recovery, then recover."""
     tried = Trial(shop, case, cells)
-    first = tried.writes[-1]
+    first = tried.brink
     counted = Boundaries()
-    trial.attempt(shop, Boundaries({first: Fault.DEATH_BEFORE}))
+    tried.attempt(Boundaries({first: Fault.DEATH_BEFORE}))
     assert trial.attempt_recovery(shop, counted)
     for at in range(1 + offset, counted.count + 1, stride):
         fault = Fault.DEATH_BEFORE if at % 2 else Fault.DEATH_AFTER

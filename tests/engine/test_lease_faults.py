@@ -18,12 +18,13 @@ from reconciler.model.outcome import Outcome, Result
 from reconciler.ports import process
 from reconciler.ports.mysql import census
 from reconciler.ports.store import tables
-from tests.support import trial
+from tests.support import changes
+from tests.support.changes import CREATE_AGENDA, CREATE_POS, Case
 from tests.support.deeds import Aside
 from tests.support.faults import Boundaries, Kind, Pause
 from tests.support.matrix import Cells, Recovery, Row
 from tests.support.shop import Shop
-from tests.support.trial import CREATE_AGENDA, CREATE_POS, Case, Trial
+from tests.support.trial import Trial
 
 LEASE_SECONDS = 0.4
 HOLDER = "holder"
@@ -43,14 +44,14 @@ def two_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Holder:
-    """An apply in a thread of its own, paused in front of boundary ``at``."""
+    """A change in a thread of its own, paused in front of boundary ``at``."""
 
-    def __init__(self, shop: Shop, at: int) -> None:
+    def __init__(self, tried: Trial, at: int) -> None:
         self.pause = Pause()
         self.boundaries = Boundaries({at: self.pause})
         self.outcome: Outcome | None = None
         self.failure: BaseException | None = None
-        self._shop = shop
+        self._tried = tried
         self._thread = threading.Thread(target=self._run, name=HOLDER, daemon=True)
         self._thread.start()
         assert self.pause.reached.wait(60), f"it never came to boundary {at}: {self.outcome}"
@@ -65,7 +66,7 @@ class Holder:
 
     def _run(self) -> None:
         try:
-            self.outcome = trial.attempt(self._shop, self.boundaries, lease_seconds=LEASE_SECONDS)
+            self.outcome = self._tried.attempt(self.boundaries, lease_seconds=LEASE_SECONDS)
         except BaseException as error:  # noqa: BLE001 - for the test's own thread
             self.failure = error
 
@@ -88,89 +89,98 @@ def written(shop: Shop) -> dict[str, Any]:
 
 
 def taken_over(tried: Trial, at: int, successor: Callable[[], Outcome | None]) -> None:
-    """Pause an apply in front of ``at``, let the successor do its work, and wake the holder: it may do nothing more."""
+    """Pause a change in front of ``at``, let the successor do its work, and wake the holder: it may do nothing more."""
     shop = tried.shop
     where = f"paused before {at} of {tried.count}, {tried.log[at - 1]}"
-    holder = Holder(shop, at)
+    holder = Holder(tried, at)
     try:
         outcome = successor()
-        settled, store = shop.world(), written(shop)
+        settled, store = tried.world(), written(shop)
     finally:
         holder.wake()
     where += f": {holder.outcome}; successor: {outcome}"
-    world = shop.world()
+    world = tried.world()
     if tried.kinds[at - 1] is Kind.FILE:
         # One operation on files that had been entered can't be fenced; what it did is found, and taken away.
         assert dataclasses.replace(world, files={}) == dataclasses.replace(settled, files={}), where
         shop.recover()
-        world = shop.world()
+        world = tried.world()
     assert settled.difference(world) == [], where
     assert written(shop) == store, where
     same = tried.is_before(False, where)
     assert same == (outcome is None), where
     said = holder.outcome.result.value if holder.outcome else "refused"
-    tried.record(Row.PAUSED, said, after=not same, recovery=Recovery.RECOVER if same else Recovery.NEXT)
+    onward = Recovery.SUCCESSOR_FORWARD if at > tried.brink else Recovery.NEXT
+    tried.record(Row.PAUSED, said, after=not same, recovery=Recovery.RECOVER if same else onward)
     if not same:
         tried.back()
 
 
-def applying(shop: Shop) -> Outcome | None:
-    """The successor applies."""
-    outcome = trial.attempt(shop, Boundaries(), lease_seconds=LEASE_SECONDS)
+def applying(tried: Trial) -> Outcome | None:
+    """The successor makes the same change."""
+    outcome = tried.attempt(Boundaries(), lease_seconds=LEASE_SECONDS)
     assert outcome is not None
     assert outcome.result is Result.APPLIED, outcome
     return outcome
 
 
-def recovering(shop: Shop) -> None:
-    """The successor recovers."""
+def recovering(shop: Shop) -> Outcome | None:
+    """The successor recovers; the outcome of what it finished."""
     setting = shop.setting()
     setting.lease_seconds = LEASE_SECONDS
     try:
         outcomes = reconcile.recover(setting, Progress())
     finally:
         setting.opened().close()
-    assert [outcome.result for outcome in outcomes] == [Result.ROLLED_BACK], outcomes
+    [outcome] = outcomes
+    assert outcome.result in (Result.ROLLED_BACK, Result.APPLIED), outcomes
+    return outcome if outcome.result is Result.APPLIED else None
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("two_hosts")
-@trial.trials(CREATE_POS, "change-agenda", "resume-agenda", often=6, among=(*trial.MAIN, "cloud-sync-on"))
+@changes.trials(
+    *(CREATE_POS, "change-agenda", "resume-agenda", "purge-pos"),
+    often=6,
+    among=(*changes.MAIN, "cloud-sync-on", *changes.TRASH, "give-up-pos"),
+)
 def test_who_was_taken_over_while_it_slept_does_nothing_when_it_wakes(
     shop: Shop, cells: Cells, case: Case, times: int
 ) -> None:
     tried = Trial(shop, case, cells)
-    for number, at in enumerate(trial.moments(tried.acts[0], tried.writes[-1], times)):
-        taken_over(tried, at, (lambda: applying(shop)) if number % 2 else (lambda: recovering(shop)))
+    for number, at in enumerate(changes.moments(tried.acts[0], tried.writes[-1], times)):
+        taken_over(tried, at, (lambda: applying(tried)) if number % 2 else (lambda: recovering(shop)))
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("two_hosts")
-@trial.trials(CREATE_AGENDA, often=1, among=(CREATE_POS, "change-agenda", "edition-pos"))
+@changes.trials(
+    *(CREATE_AGENDA, "trash-pos"),
+    often=1,
+    among=(CREATE_POS, "change-agenda", "edition-pos", "trash-agenda", "restore-pos", "return-agenda"),
+)
 def test_who_wakes_up_in_front_of_a_publication_publishes_nothing(
     shop: Shop, cells: Cells, case: Case, times: int
 ) -> None:
     tried = Trial(shop, case, cells)
-    for at in tried.saying("rename to", "exchange", "make the folder")[-1 - times :]:
-        taken_over(tried, at, lambda: applying(shop))
+    for at in tried.saying("rename to", "exchange", "make the folder")[-2 - times :]:
+        taken_over(tried, at, lambda: applying(tried))
         taken_over(tried, at, lambda: recovering(shop))
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("two_hosts")
-@trial.trials(CREATE_POS, "suspend-agenda", often=3, among=(*trial.MAIN, "cloud-sync-on"))
+@changes.trials(CREATE_POS, "suspend-agenda", often=3, among=(*changes.MAIN, "cloud-sync-on"))
 def test_who_wakes_up_while_its_successor_works_does_it_no_harm(
     shop: Shop, cells: Cells, case: Case, times: int
 ) -> None:
     tried = Trial(shop, case, cells)
-    for number, at in enumerate(trial.moments(tried.acts[0], tried.writes[-1], times)):
-        holder = Holder(shop, at)
+    for number, at in enumerate(changes.moments(tried.acts[0], tried.writes[-1], times)):
+        holder = Holder(tried, at)
         # Behind the look of the successor: it undoes, looks, begins and makes.
         meanwhile = tried.count * (3 + number % 4) // 4
         try:
-            outcome = trial.attempt(
-                shop, Boundaries({meanwhile: Aside(holder.pause.go.set)}), lease_seconds=LEASE_SECONDS
-            )
+            outcome = tried.attempt(Boundaries({meanwhile: Aside(holder.pause.go.set)}), lease_seconds=LEASE_SECONDS)
         finally:
             holder.wake()
         where = f"paused before {at}, {tried.log[at - 1]}: {holder.outcome}; awake at {meanwhile}: {outcome}"
@@ -181,3 +191,27 @@ def test_who_wakes_up_while_its_successor_works_does_it_no_harm(
         said = holder.outcome.result.value if holder.outcome else "refused"
         tried.record(Row.PAUSED, said, after=True, recovery=Recovery.NEXT)
         tried.back()
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.usefixtures("two_hosts")
+@changes.trials("purge-pos", often=1, among=("purge-agenda",))
+def test_who_wakes_up_in_a_purge_takes_nothing_of_a_later_tenant_of_that_name(
+    shop: Shop, cells: Cells, case: Case, times: int
+) -> None:
+    tried = Trial(shop, case, cells)
+    places = [at for at, kind in enumerate(tried.kinds, 1) if kind is Kind.FILE and at > tried.brink]
+    touching = [at for at in places if tried.log[at - 1].startswith(("make", "rename", "remove"))]
+    for at in touching[: 3 * times]:
+        holder = Holder(tried, at)
+        try:
+            applying(tried)
+            tried.is_before(True, "the successor purged it")
+            tried.back()
+        finally:
+            holder.wake()
+        shop.recover()
+        assert tried.before.difference(tried.world()) == [], f"{tried.log[at - 1]}: {holder.outcome}"
+        said = holder.outcome.result.value if holder.outcome else "refused"
+        tried.record(Row.PAUSED, said, after=True, recovery=Recovery.SUCCESSOR_FORWARD)
+    assert touching

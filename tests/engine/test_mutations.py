@@ -6,6 +6,7 @@ Each mutant is tried with the check that is there for it; the first test is the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,16 +16,17 @@ from reconciler.model.change import Change
 from reconciler.ports.mysql import locks, names
 from reconciler.ports.session import Session
 from reconciler.ports.store import leases
-from reconciler.resources import account, database, delivery
+from reconciler.resources import account, central_rows, database, delivery, visibility
 from tests.engine import test_foreign_faults as foreign
 from tests.engine import test_lease_faults as paused
 from tests.engine.test_lease_faults import two_hosts
-from tests.support import trial
+from tests.support import changes, trial
+from tests.support.changes import CASES, CREATE_AGENDA, CREATE_POS, REMOVALS
 from tests.support.deeds import HalfDrop
 from tests.support.faults import Boundaries, Deed, Fault
 from tests.support.matrix import Cells, Row
 from tests.support.shop import Shop
-from tests.support.trial import CASES, CREATE_AGENDA, CREATE_POS, Trial
+from tests.support.trial import Trial
 
 __all__ = ["two_hosts"]
 
@@ -37,7 +39,7 @@ Check = Callable[[Shop, Cells], None]
 def deaths(shop: Shop, cells: Cells) -> None:
     """Killed at some boundaries of a creation."""
     tried = Trial(shop, CASES[CREATE_POS], cells)
-    for at in trial.moments(tried.writes[0], tried.writes[-1], 5):
+    for at in changes.moments(tried.writes[0], tried.writes[-1], 5):
         tried.strike(trial.row_of(Fault.DEATH_AFTER, tried.kinds[at - 1]), {at: Fault.DEATH_AFTER})
 
 
@@ -81,7 +83,7 @@ def a_drop_half_way(shop: Shop, cells: Cells) -> None:
 def a_sleeper_at_a_write(shop: Shop, cells: Cells) -> None:
     """Paused in front of the commit, taken over, and awake again."""
     tried = Trial(shop, CASES["edition-pos"], cells)
-    paused.taken_over(tried, tried.writes[-1], lambda: paused.applying(shop))
+    paused.taken_over(tried, tried.writes[-1], lambda: paused.applying(tried))
 
 
 def a_sleeper_at_a_statement(shop: Shop, cells: Cells) -> None:
@@ -100,6 +102,19 @@ def a_sleeper_at_a_publication(shop: Shop, cells: Cells) -> None:
     """Paused in front of the rename that publishes, taken over, and awake again."""
     tried = Trial(shop, CASES[CREATE_POS], cells)
     paused.taken_over(tried, tried.saying("rename to")[-1], lambda: paused.recovering(shop))
+
+
+def a_sleeper_at_the_trash(shop: Shop, cells: Cells) -> None:
+    """Asleep in front of the folder that a delivery passes through on its way to the trash."""
+    tried = Trial(shop, REMOVALS["trash-pos"], cells)
+    paused.taken_over(tried, tried.saying("make the folder .reconciler")[0], lambda: paused.recovering(shop))
+
+
+def a_foreign_row(shop: Shop, cells: Cells) -> None:
+    """Another platform takes the tenant's row between the intent and the act."""
+    foreign.test_what_a_foreigner_makes_between_intent_and_act_is_left_alone(
+        shop, cells, CASES[CREATE_POS], foreign.FOREIGNERS["row"]
+    )
 
 
 # --- the mutants ------------------------------------------------------------------------------------------
@@ -178,6 +193,36 @@ def no_claim_of_files(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(delivery.Delivery, "undo", classmethod(lambda cls, change, session: None))
 
 
+def no_number_at_the_door(patch: pytest.MonkeyPatch) -> None:
+    """Who makes the folder that files pass through does not look whether the number is still the tenant's."""
+
+    def entered(session: Session) -> Path:
+        session.ports.files.make_folder(session.workspace)
+        return session.workspace
+
+    patch.setattr(visibility, "entered", entered)
+
+
+def blind_removal_of_rows(patch: pytest.MonkeyPatch) -> None:
+    """An undo takes a central row away, whoever wrote it."""
+
+    def undo(cls: type[central_rows.CentralRows], change: Change, session: Session) -> None:
+        table, _, key = change.name.split("/", 2)
+        if table == "tenants" and change.before is None:
+            session.central().run("DELETE FROM license_manager.tenants WHERE name = %s", (key,))
+
+    act = saga.Saga.act
+
+    def wholly(self: saga.Saga) -> None:
+        try:
+            act(self)
+        finally:
+            self._begun = len(self.plan.changes) if self.plan else 0
+
+    patch.setattr(central_rows.CentralRows, "undo", classmethod(undo))
+    patch.setattr(saga.Saga, "act", wholly)
+
+
 def no_way_back_for_deliveries(patch: pytest.MonkeyPatch) -> None:
     """An undo leaves what was published."""
     patch.setattr(delivery.Publication, "undo", classmethod(lambda cls, change, session: None))
@@ -206,6 +251,8 @@ CHECKS: list[Check] = [
     a_sleeper_at_a_statement,
     a_sleeper_at_a_login,
     a_sleeper_at_a_publication,
+    a_sleeper_at_the_trash,
+    a_foreign_row,
 ]
 MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], Check]] = [
     (intent_after_act, deaths),
@@ -219,6 +266,8 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], Check]] = [
     (no_fencing_of_logins, a_sleeper_at_a_login),
     (no_expulsion, a_sleeper_at_a_statement),
     (no_claim_of_files, a_sleeper_at_a_publication),
+    (no_number_at_the_door, a_sleeper_at_the_trash),
+    (blind_removal_of_rows, a_foreign_row),
     (no_way_back_for_deliveries, a_failure_late),
 ]
 

@@ -18,11 +18,12 @@ from reconciler.engine.progress import Progress
 from reconciler.model.outcome import Outcome, Result
 from reconciler.ports import process
 from reconciler.ports.ports import Ports
-from tests.support import trial
+from tests.support import changes, trial
+from tests.support.changes import CASES, CREATE_AGENDA, CREATE_POS, NAME
 from tests.support.faults import Boundaries, Fault
 from tests.support.matrix import Cells
 from tests.support.shop import Shop
-from tests.support.trial import CASES, CREATE_AGENDA, CREATE_POS, NAME, Trial
+from tests.support.trial import Trial
 
 SOURCE = Path(__file__).parents[2]
 
@@ -131,7 +132,7 @@ def test_a_stuck_tenant_holds_up_no_other(shop: Shop, cells: Cells) -> None:
     stuck = trial.attempt(shop, Refusing({tried.writes[-1]: Fault.ERROR}, "«DROP USER"))
     assert stuck is not None
     assert stuck.result is Result.STUCK
-    shop.tenant(trial.POS, "two", CASES[CREATE_POS].after)
+    shop.tenant(changes.POS, "two", CASES[CREATE_POS].after or {})
     outcomes: dict[str, Outcome] = shop.apply(Refusing({}, "«DROP USER").ports(), keep_going=True)
     assert outcomes[NAME].result is Result.STUCK
     assert outcomes["two"].result is Result.APPLIED

@@ -596,10 +596,10 @@ def test_an_existing_tenants_product_can_not_change(existing: Shop) -> None:
     forbidden(existing, "one", "can't change from agenda-ia to pos-tree-codes")
 
 
-def test_taking_cloud_synchronization_away_is_refused_until_it_can_be_done_safely(existing: Shop) -> None:
+def test_taking_cloud_synchronization_away_is_a_removal_and_waits_for_pruning(existing: Shop) -> None:
     existing.tenant("PosTenant", "two", {**POS, "cloudSync": False})
-    blocker = forbidden(existing, "two", "pos_two")
-    assert "not supported yet" in blocker.message
+    blocker = refused(existing, "guard", "two")
+    assert "pos_two" in blocker.message
     assert "cloudSync: true" in blocker.advice
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,11 @@ from reconciler.ports.dump import Dumper
 from reconciler.ports.ports import Ports
 from reconciler.ports.store import audit
 from reconciler.spec.platform import Guards
+from reconciler.sql import firewall
 from tests.engine.test_counts import agenda, pos
 from tests.support import server as servers
 from tests.support.faults import Boundaries, Fault, SimulatedDeath
 from tests.support.shop import QUICK, Shop
-from tests.support.world import World
 
 TENANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "agenda": ("AgendaTenant", agenda(1)),
@@ -166,78 +165,6 @@ def test_a_tenant_that_comes_back_changed_is_restored_and_changed(shop: Shop) ->
     assert shop.apply()["one"].result is Result.APPLIED
     assert shop.plan(deep=True).empty
     assert not (shop.root / "state/trash/one").exists()
-
-
-@pytest.mark.parametrize("what", ["agenda", "pos"])
-@pytest.mark.parametrize("way", ["trash", "restore", "return"])
-def test_a_fault_somewhere_leaves_it_in_the_trash_or_out_of_it(shop: Shop, what: str, way: str) -> None:
-    sweep(shop, what, way, 11)
-
-
-@pytest.mark.sweep
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("what", ["agenda", "pos"])
-@pytest.mark.parametrize("way", ["trash", "restore", "return"])
-def test_a_fault_in_many_places_leaves_it_in_the_trash_or_out_of_it(shop: Shop, what: str, way: str) -> None:
-    sweep(shop, what, way, 4)
-
-
-def sweep(shop: Shop, what: str, way: str, stride: int) -> None:
-    """Each ``stride``-th boundary of the way fails, in turn in each manner."""
-    add(shop, what)
-
-    def forth(boundaries: Boundaries) -> Outcome | None:
-        setting = boundaries.watch(shop.setting(boundaries.ports()))
-        try:
-            if way == "restore":
-                return reconcile.restore(setting, "one", Progress())
-            _, outcomes = reconcile.apply(setting, reconcile.Options(parallel=1, tenants=["one"]), Progress())
-            return outcomes[0]
-        except (errors.ReconcileError, SimulatedDeath):
-            return None
-        finally:
-            boundaries.dead = False
-            boundaries.faults.clear()
-            setting.opened().close()
-
-    def ready() -> None:
-        """To where the way begins."""
-        shop.tenant(TENANTS[what][0], "one", TENANTS[what][1])
-        assert shop.apply()["one"].result in (Result.APPLIED, Result.UNCHANGED)
-        shop.without("one")
-        if way != "trash":
-            assert shop.apply()["one"].result is Result.APPLIED
-        if way == "return":
-            shop.tenant(TENANTS[what][0], "one", TENANTS[what][1])
-
-    ready()
-    clean = Boundaries()
-    outcome = forth(clean)
-    assert outcome is not None
-    assert outcome.result is Result.APPLIED
-    ways = list(Fault)
-    ready()
-    for number, at in enumerate(range(1, clean.count + 1, stride)):
-        before = shop.world()
-        fault = ways[number % len(ways)]
-        outcome = forth(Boundaries({at: fault}))
-        where = f"{fault} {clean.log[at - 1]} ({at} of {clean.count}): {outcome}"
-        applied = outcome is not None and outcome.result is Result.APPLIED
-        if outcome is None or applied:
-            assert all(entry.result is not Result.STUCK for entry in shop.recover()), where
-        else:
-            assert outcome.result is Result.ROLLED_BACK, where
-        after = shop.world()
-        assert not [path for path in after.files if ".reconciler-" in path], where
-        if after == before:
-            assert not applied, where
-            continue
-        assert outcome is None or applied, where
-        if way == "restore":
-            assert planned(shop).action is plans.Action.ORPHANED, where
-        else:
-            assert shop.plan(deep=True).empty, where
-        ready()
 
 
 # --- purge -------------------------------------------------------------------------------------------------
@@ -417,60 +344,62 @@ def test_nothing_is_destroyed_if_the_dump_does_not_load_into_the_same(
     assert purge(shop).result is Result.APPLIED
 
 
-@pytest.mark.parametrize("what", ["agenda", "offline"])
-def test_a_fault_somewhere_leaves_a_purge_before_or_after(shop: Shop, what: str) -> None:
-    sweep_of_purges(shop, what, 13)
+class Watching(Boundaries):
+    """Looks at the account that loads the dump, once it has logged in and its account was locked again."""
+
+    def __init__(self, shop: Shop) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+        self._server = shop.server
+
+    def cross(self, kind: Any, what: str, *rest: Any) -> Any:
+        """The boundary, and then the look."""
+        done: Any = super().cross(kind, what, *rest)
+        loading = any(said.startswith("log in rehearsal_") for said in self.log)
+        if loading and not self.seen and what.startswith("«ALTER USER"):
+            self.seen += self._server.sql("SELECT user, db FROM mysql.db WHERE user LIKE 'rehearsal%'")
+            self.seen += self._server.sql(
+                "SELECT JSON_VALUE(Priv, '$.access'), JSON_VALUE(Priv, '$.account_locked') FROM mysql.global_priv"
+                " WHERE user LIKE 'rehearsal%'"
+            )
+        return done
 
 
-@pytest.mark.sweep
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("what", ["agenda", "offline"])
-def test_a_fault_in_many_places_leaves_a_purge_before_or_after(shop: Shop, what: str) -> None:
-    sweep_of_purges(shop, what, 6)
+def test_the_account_that_loads_a_dump_reaches_the_scratch_database_alone_and_goes_with_it(shop: Shop) -> None:
+    add(shop, "agenda")
+    shop.without("one")
+    shop.apply()
+    watching = Watching(shop)
+    assert purge(shop, watching.ports()).result is Result.APPLIED
+    [(user, pattern), (access, locked)] = watching.seen
+    assert str(pattern).replace("\\", "").startswith("agenda_one_rehearsal_")
+    assert (int(access or 0), str(locked)) == (0, "1")
+    assert shop.server.sql("SELECT user FROM mysql.global_priv WHERE user = %s", user) == []
+    assert shop.server.sql("SELECT db FROM mysql.db WHERE user = %s", user) == []
 
 
-def sweep_of_purges(shop: Shop, what: str, stride: int) -> None:
-    """Each ``stride``-th boundary of a purge fails, in turn in each manner."""
-    after = shop.world()
-
-    def ready() -> World:
-        add(shop, what)
-        shop.without("one")
-        assert shop.apply()["one"].result is Result.APPLIED
-        return shop.world()
-
-    def forth(boundaries: Boundaries) -> Outcome | None:
-        setting = boundaries.watch(shop.setting(boundaries.ports()))
-        try:
-            return reconcile.purge(setting, "one", Progress(), now=True)
-        except (errors.ReconcileError, SimulatedDeath):
-            return None
-        finally:
-            boundaries.dead = False
-            boundaries.faults.clear()
-            setting.opened().close()
-
-    before = ready()
-    clean = Boundaries()
-    assert forth(clean) is not None
-    shutil.rmtree(shop.root / "state/trash/.purged")
-    before = ready()
-    for number, at in enumerate(range(1, clean.count + 1, stride)):
-        fault = list(Fault)[number % len(Fault)]
-        outcome = forth(Boundaries({at: fault}))
-        where = f"{fault} {clean.log[at - 1]} ({at} of {clean.count}): {outcome}"
-        assert all(entry.result is not Result.STUCK for entry in shop.recover()), where
-        world = shop.world()
-        assert not [path for path in world.files if ".reconciler-" in path], where
-        if world == before:
-            assert outcome is None or outcome.result is not Result.APPLIED, where
-            assert purged(shop) == [], where
-            continue
-        assert after.difference(world) == [], where
-        assert outcome is None or outcome.result in (Result.APPLIED, Result.STUCK), where
-        assert len(purged(shop)) == 1, where
-        shutil.rmtree(shop.root / "state/trash/.purged")
-        before = ready()
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param("DROP TABLE license_manager.tenants;", id="another database"),
+        pytest.param("CREATE USER intruder;", id="an account"),
+        pytest.param("DROP DATABASE pos_one;", id="the tenant itself"),
+        pytest.param("SET GLOBAL max_connections = 7;", id="the server"),
+    ],
+)
+def test_what_a_dump_would_do_elsewhere_the_server_refuses_even_without_a_firewall(
+    shop: Shop, statement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(shop, "pos")
+    shop.without("one")
+    shop.apply()
+    before = shop.world()
+    monkeypatch.setattr(firewall.Firewall, "judge", lambda self, item: firewall.Verdict())
+    outcome = purge(shop, Ports(entropy=QUICK, dumper=Broken(lambda _dump: statement.encode())))
+    assert outcome.result is Result.ROLLED_BACK
+    assert outcome.failure is not None
+    assert "denied" in outcome.failure.message
+    assert before.difference(shop.world()) == []
 
 
 def test_no_tenant_has_the_name_of_a_rehearsal_or_of_the_folder_of_dumps(shop: Shop) -> None:
@@ -650,6 +579,25 @@ def test_what_it_held_for_itself_is_not_given_away_while_it_is_in_the_trash(shop
     ],
 )
 def test_the_guard_counts(leaving: int, staying: int, guards: Guards, allowed: int | None, held: bool) -> None:
-    going = [f"t{number}" for number in range(leaving)]
+    going: dict[str, dict[str, str]] = {f"t{number}": {} for number in range(leaving)}
     found = guard.refusals(going, {f"s{number}" for number in range(staying)}, guards, allowed=allowed)
     assert set(found) == (set(going) if held else set())
+
+
+def test_a_dump_with_programs_is_loaded_also_where_a_binary_log_wants_an_administrator(tmp_path: Path) -> None:
+    log = ("--log-bin=log", "--server-id=1", "--log-bin-trust-function-creators=0")
+    with servers.private_server(*log) as logging:
+        logging.sql(f"GRANT SUPER ON *.* TO '{logging.user}'@'%'")
+        made = Shop(tmp_path, logging)
+        made.platform(guards={"prune": True})
+        made.apply()
+        add(made, "agenda")
+        programs = logging.sql(
+            "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'agenda_one'"
+        )
+        assert programs
+        made.without("one")
+        made.apply()
+        outcome = purge(made)
+        assert outcome.result is Result.APPLIED, outcome
+        assert logging.databases() == ["license_manager"]

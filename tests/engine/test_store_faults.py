@@ -20,13 +20,14 @@ from reconciler import errors
 from reconciler.engine import setting as settings
 from reconciler.model.outcome import Result
 from reconciler.ports.store import store as stores
+from tests.support import changes
 from tests.support import server as servers
-from tests.support import trial
+from tests.support.changes import CREATE_AGENDA, CREATE_POS, Case
 from tests.support.deeds import Aside
 from tests.support.faults import Boundaries, Deed, Fault, Kind
 from tests.support.matrix import Cells, Row
 from tests.support.shop import Shop
-from tests.support.trial import CREATE_AGENDA, CREATE_POS, Case, Trial
+from tests.support.trial import Trial
 
 T = TypeVar("T")
 STUCK_TOO = (Result.ROLLED_BACK, Result.STUCK)
@@ -80,7 +81,7 @@ def locker(shop: Shop) -> Iterator[Locker]:
 # --- locked -----------------------------------------------------------------------------------------------
 
 
-@trial.trials(CREATE_POS, "suspend-agenda", often=4)
+@changes.trials(CREATE_POS, "suspend-agenda", often=4)
 def test_a_locked_store_is_waited_for(shop: Shop, cells: Cells, case: Case, times: int, locker: Locker) -> None:
     tried = Trial(shop, case, cells)
     for at in tried.writes[-times:]:
@@ -96,7 +97,7 @@ def test_a_locked_store_is_waited_for(shop: Shop, cells: Cells, case: Case, time
         assert outcome.result is Result.APPLIED
 
 
-@trial.trials(CREATE_AGENDA, "resume-pos", often=4)
+@changes.trials(CREATE_AGENDA, "resume-pos", often=4, among=(*changes.MAIN, *changes.TRASH))
 def test_a_store_that_stays_locked_leaves_before_or_after(
     shop: Shop, cells: Cells, case: Case, times: int, locker: Locker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +105,7 @@ def test_a_store_that_stays_locked_leaves_before_or_after(
     for at in tried.writes[-times:]:
         with monkeypatch.context() as patch:
             patch.setattr(stores, "BUSY_SECONDS", 0.2)
-            outcome = trial.attempt(shop, Boundaries({at: Aside(locker.lock)}))
+            outcome = tried.attempt(Boundaries({at: Aside(locker.lock)}))
         locker.free()
         tried.judge(Row.STORE_LOCKED_LONGER, outcome, f"locked from write {at} on: {outcome}", may=STUCK_TOO)
 
@@ -131,7 +132,7 @@ def from_write(setting: settings.Setting, number: int, pragma: str) -> None:
     store.write = hampered  # type: ignore[method-assign]
 
 
-@trial.trials(CREATE_POS, "suspend-agenda", often=4)
+@changes.trials(CREATE_POS, "suspend-agenda", often=4, among=(*changes.MAIN, *changes.TRASH))
 def test_a_store_that_is_full_leaves_before_or_after(shop: Shop, cells: Cells, case: Case, times: int) -> None:
     tried = Trial(shop, case, cells)
     for number in range(len(tried.writes) - times + 1, len(tried.writes) + 1):
@@ -145,7 +146,7 @@ def test_a_store_that_is_full_leaves_before_or_after(shop: Shop, cells: Cells, c
         tried.strike(Row.STORE_FULL, {}, may=STUCK_TOO, ready=full)
 
 
-@trial.trials(CREATE_AGENDA, "resume-pos", often=4)
+@changes.trials(CREATE_AGENDA, "resume-pos", often=4)
 def test_a_store_that_is_read_only_leaves_before_or_after(shop: Shop, cells: Cells, case: Case, times: int) -> None:
     tried = Trial(shop, case, cells)
     for number in range(len(tried.writes) - times + 1, len(tried.writes) + 1):
@@ -186,7 +187,7 @@ class Torn:
         shutil.rmtree(self._aside)
 
 
-@trial.trials(CREATE_AGENDA, "suspend-pos", often=4)
+@changes.trials(CREATE_AGENDA, "suspend-pos", often=4)
 def test_a_torn_write_of_the_store_is_as_if_it_had_not_begun(
     shop: Shop, cells: Cells, case: Case, times: int, tmp_path: Path
 ) -> None:
@@ -195,7 +196,7 @@ def test_a_torn_write_of_the_store_is_as_if_it_had_not_begun(
         for missing in (1, 30, 4000)[: times + 1]:
             torn = Torn(store_file(shop), tmp_path / "torn", missing)
             boundaries = Boundaries({at: torn, at + 1: Fault.DEATH_BEFORE})
-            outcome = trial.attempt(shop, boundaries)
+            outcome = tried.attempt(boundaries)
             assert outcome is None
             torn.put()
             assert not tried.judge(Row.STORE_TORN, outcome, f"write {at} lacks {missing} bytes")
@@ -217,7 +218,7 @@ def half_written(shop: Shop, name: str) -> Deed:
     return write
 
 
-@trial.trials(CREATE_POS, "change-agenda", often=4, among=DELIVERING)
+@changes.trials(CREATE_POS, "change-agenda", often=4, among=DELIVERING)
 def test_a_full_delivery_folder_leaves_before(shop: Shop, cells: Cells, case: Case, times: int) -> None:
     tried = Trial(shop, case, cells)
     for at in tried.saying("write ")[-times:]:
@@ -258,12 +259,12 @@ def fill(folder: Path) -> None:
                     file.write(bytes(size))
 
 
-@trial.trials(CREATE_AGENDA, "suspend-pos", often=5)
+@changes.trials(CREATE_AGENDA, "suspend-pos", often=5)
 def test_a_full_disk_leaves_before_or_after(small_disk: Shop, cells: Cells, case: Case, times: int) -> None:
     tried = Trial(small_disk, case, cells)
     places = [at for at in (*tried.writes, *tried.acts) if tried.kinds[at - 1] in (Kind.STORE, Kind.FILE)]
-    for number in trial.moments(0, len(places) - 1, times):
+    for number in changes.moments(0, len(places) - 1, times):
         at = sorted(places)[number]
-        outcome = trial.attempt(small_disk, Boundaries({at: Aside(lambda: fill(small_disk.root))}))
+        outcome = tried.attempt(Boundaries({at: Aside(lambda: fill(small_disk.root))}))
         (small_disk.root / "filler").unlink()
         tried.judge(Row.DISK_FULL, outcome, f"full at {at}, {tried.log[at - 1]}: {outcome}", may=STUCK_TOO)

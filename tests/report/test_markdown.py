@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from reconciler import errors
+from reconciler.model import reviewed
 from reconciler.model.plan import Action, Blocker, Plan, TenantPlan, Unknown
 from reconciler.report import markdown
 from tests.report import reports, samples
@@ -92,8 +93,26 @@ def test_faults_without_end_fit_too() -> None:
 
 
 @pytest.mark.parametrize("case", reports.CASES)
-def test_the_marker_comes_first(case: str) -> None:
-    assert reports.rendered(case, "markdown").startswith("<!-- reconciler-plan -->\n## ")
+def test_the_marker_comes_first_and_then_what_was_reviewed_if_there_is_a_plan(case: str) -> None:
+    marker, second, *rest = reports.rendered(case, "markdown").split("\n")
+    assert marker == "<!-- reconciler-plan -->"
+    planned = isinstance(reports.CASES[case], Plan)
+    assert second.startswith("<!-- reconciler-review:{" if planned else "## No plan")
+    assert not planned or rest[0].startswith("## Plan")
+
+
+@pytest.mark.parametrize("text", ["", "ñ🐘" * 100], ids=["plain", "wide"])
+@pytest.mark.parametrize(("count", "whole"), [(0, True), (100, True), (2_000, False)])
+def test_what_was_reviewed_is_read_out_of_the_comment_again(count: int, whole: bool, text: str) -> None:
+    found = plan_of(count, text=text)
+    comment = sized(markdown.render(found))
+    review = reviewed.decode(comment)
+    assert review is not None
+    assert review.fingerprint == found.fingerprint
+    assert len(comment.split("\n")[1]) <= reviewed.MOST
+    assert not reviewed.objection(review, found.changed[-1])
+    assert len(review.tenants) == (count + 1 if whole else 0)
+    assert not reviewed.decode(markdown.failed(errors.ServerUnreachable("away")))
 
 
 @pytest.mark.parametrize("case", reports.CASES)
@@ -102,7 +121,7 @@ def test_the_only_html_is_our_own(case: str) -> None:
         if token.type == "html_inline":
             assert token.content in ("<code>", "</code>")
         if token.type == "html_block":
-            tags = re.findall(r"<[^>]*>", token.content)
+            tags = re.findall(r"<[^>]*>", re.sub(r"<!-- reconciler-review:\{.*\} -->", "", token.content))
             assert set(tags) <= {
                 "<!-- reconciler-plan -->",
                 "<details>",

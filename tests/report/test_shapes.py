@@ -9,17 +9,27 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler.engine import specs
+from reconciler.engine import conditions, specs
 from reconciler.model.plan import Plan
-from reconciler.report import data, shapes
+from reconciler.ports.store.outbox import Letter
+from reconciler.report import data, outbox, shapes, tenants, why
 from reconciler.spec import schemas
-from tests.report import reports, samples
+from tests.report import reports, samples, test_tenants, test_why
 
 FOLDER = Path(__file__).parents[2] / "schemas" / shapes.FOLDER
+LETTERS = [
+    Letter("1.2", "ops", "one", "applied", {}, samples.head().started_at),
+    Letter("1.3", "ops", "one", "stuck", {}, samples.head().started_at, dead=True, error="it said 500"),
+]
 PRINTED: Mapping[str, list[Any]] = {
     "plan": [data.plan(found) for found in (*reports.CASES.values(), samples.IN_SYNC) if isinstance(found, Plan)],
     "apply": [data.outcomes(samples.OUTCOMES), data.outcomes([])],
     "validate": [data.faults(reports.INVALID.faults), data.faults([])],
+    "status": [
+        {**tenants.status_data(found), "outbox": outbox.data(LETTERS)["letters"]}
+        for found in (test_tenants.FOUND, conditions.Overview([]))
+    ],
+    "why": [why.data(test_why.WORST), why.data(test_why.IN_SYNC)],
 }
 
 

@@ -1,36 +1,75 @@
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 
-from reconciler.engine.conditions import Condition, Status
+from reconciler.engine.conditions import Overview, Status
+from reconciler.model.standing import Condition, Hold, Standing
 from reconciler.model.states import TransactionState
 from reconciler.ports.store import journal
 from reconciler.report import data, styled, tenants, transaction
 from tests.report import samples
 
-READY = Condition("Ready", "True", "ReconciliationSucceeded", "transaction 1f0c33aa is committed", "2027-01-31T12:00Z")
+AT = "2027-01-31T12:00:00.000000Z"
+READY = Condition("Ready", "True", "ReconciliationSucceeded", "transaction 1f0c33aa is committed", AT)
 STALLED = Condition("Stalled", "True", "RolledBack", "transaction 2f0c33aa (update) failed and was undone", "")
-FOUND = [
-    Status("clinica-sol", "agenda-ia", "active", "main@sha1:" + "a" * 40, (READY, STALLED)),
-    Status("nueva", "agenda-ia", "provisioning", "", (Condition("Ready", "False", "RolledBack", "never made", ""),)),
-]
+RETRIED = Condition("Reconciling", "True", "ProgressingWithRetry", "the import failed", AT, generation="9d0f11aa")
+SUSPENDED = Condition("Suspended", "True", "Suspended", "held until 2027-02-01 23:59:59Z, by ana: audit", AT)
+HOLD = Hold("en-pausa", "ana", "audit", until="2027-02-01T23:59:59.999999Z", since=AT)
+STANDING = Standing(
+    "reintento",
+    generation="9d0f11aa",
+    revision="main@sha1:" + "b" * 40,
+    failures=2,
+    next_at="2027-01-31T12:05:00.000000Z",
+    handled_request="again",
+    plan_digest="sha256:" + "c" * 64,
+    updated_at=AT,
+)
+REVISION = "main@sha1:" + "a" * 40
+FOUND = Overview(
+    [
+        Status("clinica-sol", "agenda-ia", "active", REVISION, (READY, STALLED)),
+        Status("en-pausa", "agenda-ia", "active", REVISION, (READY, SUSPENDED), hold=HOLD),
+        Status(
+            "nueva", "agenda-ia", "provisioning", "", (Condition("Ready", "False", "RolledBack", "never made", ""),)
+        ),
+        Status("reintento", "agenda-ia", "active", REVISION, (READY, RETRIED), STANDING, (samples.head(),)),
+    ],
+    source=(
+        Condition("SourceVerified", "True", "Verified", "every commit is signed", AT),
+        Condition("FetchFailed", "True", "SourceFailed", "the remote does not answer", AT),
+    ),
+    paused=Hold("@all", "eva", "moving the server", since=AT),
+)
 
 
 def test_conditions_read_as_in_their_golden_file() -> None:
     assert styled.plain(tenants.status_lines(FOUND)) == samples.golden("status.txt")
 
 
-def test_conditions_for_programs_have_the_keys_of_the_contract() -> None:
-    first, second = tenants.status_data(FOUND)["tenants"]
-    assert set(first) == {"tenant", "product", "state", "revision", "conditions"}
-    assert first["conditions"][0] == {
-        "type": "Ready",
-        "status": "True",
-        "reason": "ReconciliationSucceeded",
-        "message": "transaction 1f0c33aa is committed",
-        "lastTransitionTime": "2027-01-31T12:00Z",
-    }
-    assert second["revision"] is None
+def test_conditions_for_programs_are_as_in_their_golden_file() -> None:
+    assert data.text(tenants.status_data(FOUND)) == samples.golden("status.json")
+
+
+def test_what_no_daemon_has_said_is_null() -> None:
+    first = tenants.status_data(FOUND)["tenants"][0]
+    for name in ("observedGeneration", "lastHandledReconcileAt", "nextAttemptAt", "planDigest"):
+        assert first[name] is None
+    assert tenants.status_data(FOUND)["tenants"][2]["revision"] is None
+
+
+@pytest.mark.parametrize("change", [{"final": True}, {"failures": 0}], ids=str)
+def test_what_is_not_tried_again_has_no_next_attempt(change: dict[str, Any]) -> None:
+    entry = dataclasses.replace(FOUND.tenants[3], standing=dataclasses.replace(STANDING, **change))
+    assert tenants.next_attempt(FOUND.tenants[3])
+    assert not tenants.next_attempt(entry)
+
+
+def test_a_tenant_that_is_held_has_no_next_attempt() -> None:
+    assert not tenants.next_attempt(dataclasses.replace(FOUND.tenants[3], hold=HOLD))
 
 
 def test_a_history_reads_as_in_its_golden_file() -> None:

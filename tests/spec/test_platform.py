@@ -16,6 +16,16 @@ DEFAULTS: dict[str, Any] = {
     "guards": {"prune": False, "maxDeletes": 3, "maxDeletePercent": 10, "protect": []},
     "apply": {"parallel": 4, "leaseSeconds": 30},
     "notifications": [],
+    "daemon": {
+        "pollSeconds": 60,
+        "retry": {"firstSeconds": 2, "longestSeconds": 900},
+        "perServer": 4,
+        "tenantSeconds": 600,
+        "graceSeconds": 60,
+        "drift": {"everySeconds": 900, "policy": "heal", "resources": {}, "healsAnHour": 50},
+        "freeze": [],
+        "review": "off",
+    },
 }
 
 

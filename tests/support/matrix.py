@@ -29,6 +29,9 @@ class Operation(enum.StrEnum):
     UPDATE = "update"
     SUSPEND = "suspend"
     RESUME = "resume"
+    TRASH = "trash"
+    RESTORE = "restore"
+    PURGE = "purge"
 
 
 class Row(enum.Enum):
@@ -91,6 +94,8 @@ class Recovery(enum.StrEnum):
     SUCCESSOR = "apply undid it as its own successor"
     RECOVER = "recover undid it"
     NEXT = "the next apply undid it and went on"
+    FORWARD = "recover finished it"
+    SUCCESSOR_FORWARD = "its successor finished it"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -188,11 +193,13 @@ Whatever interrupts an operation on a tenant, its world is afterwards one of two
   password hashes and locks, grants, rows of the central database in every column, and delivered files with their modes
   are compared with a picture that was taken before.
 - **after**: exactly what the spec asks for. A deep plan is empty: everything was looked at again, and nothing is left
-  to do. Nothing of the transaction's own lies about.
+  to do. Nothing of the transaction's own lies about. A tenant in the trash is shut, withdrawn and hidden; one that was
+  restored is what it was before it was trashed; of one that was purged nothing is left but its sealed dump.
 
 "Afterwards" is when `apply` has ended by itself, or where it could not, when `reconcile recover` (or the next `apply`)
 has run. There is no third world: a test that finds one fails, and the run with it. What a foreigner made is no part of
-either, and has to be there unchanged.
+either, and has to be there unchanged. A purge has a point of no return: behind it, and only there, a fault ends in the
+world after.
 
 ## How faults are made
 
@@ -215,6 +222,8 @@ look whose a thing is, no fencing, and others) and shows that the same checks th
 scripts/test tests/engine tests/acceptance          # samples of every line, in minutes
 scripts/test --all tests/engine tests/acceptance    # with the sweeps over all boundaries, as CI does
 ```
+
+Of trash, restore and purge the sweeps take every fourth boundary: a purge also loads a dump and compares it.
 
 The end of the output counts the cells.
 """

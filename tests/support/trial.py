@@ -3,120 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Any
 
-import pytest
-
-from reconciler import errors, products
-from reconciler.engine import reconcile
+from reconciler import errors
+from reconciler.engine import observe, planner, reconcile, removal
 from reconciler.engine import setting as settings
 from reconciler.engine.progress import Progress
-from reconciler.model import plan as plans
+from reconciler.model.given import Given
+from reconciler.model.goal import Goal
 from reconciler.model.outcome import Outcome, Result
+from tests.support import world
+from tests.support.changes import NAME, PRODUCTS, By, Case, Confirm, applied, purged, restored
 from tests.support.faults import Boundaries, Deed, Fault, Kind, SimulatedDeath
 from tests.support.matrix import Cells, Operation, Recovery, Row
 from tests.support.shop import Shop
-
-NAME = "one"
-
-AGENDA, POS = "AgendaTenant", "PosTenant"
-PRODUCTS = {AGENDA: "agenda-ia", POS: "pos-tree-codes"}
-
-# --- cases ------------------------------------------------------------------------------------------------
-
-_SOL = {
-    "displayName": "Clínica Sol",
-    "plan": "pro",
-    "domain": "sol.example.com",
-    "admin": {"name": "Ana Ruiz", "email": "ana@example.com"},
-    "webhooks": [
-        {"name": "crm", "url": "https://crm.example.com/hook", "events": ["appointment.created"]},
-        {"name": "old", "url": "https://old.example.com/hook", "events": ["appointment.created"]},
-    ],
-}
-_LUNA = {
-    **_SOL,
-    "displayName": "Clínica Luna",
-    "plan": "starter",
-    "domain": "luna.example.com",
-    "locale": "es-ES",
-    "admin": {"name": "Eva Gil", "email": "eva@example.com"},
-    "webhooks": [
-        {"name": "crm", "url": "https://crm.example.com/new", "events": ["appointment.created"]},
-        {"name": "new", "url": "https://new.example.com/hook", "events": ["appointment.created"]},
-    ],
-}
-_ONE = {"name": "caja-1", "hardware": {"machineId": "8f3c1d7a52e94b06", "boardSerial": "PF2K9X1B"}}
-_TWO = {"name": "caja-2", "hardware": {"machineId": "0d3c1d7a52e94b07", "boardSerial": "PF2K9X1C"}}
-_LICENSE: dict[str, Any] = {"expires": "2099-12-31", "devices": [_ONE]}
-_SHOP: dict[str, Any] = {
-    "displayName": "Abarrotes Lupita",
-    "edition": "standard",
-    "cloudSync": True,
-    "license": _LICENSE,
-}
-
-
-@dataclass(frozen=True)
-class Case:
-    """A change of one tenant, from one spec to another; from None: its creation.
-
-    ``one_way`` says that it can't be taken back by putting the former spec in place again.
-    """
-
-    kind: str
-    operation: Operation
-    before: dict[str, Any] | None
-    after: dict[str, Any]
-    one_way: bool = False
-
-
-CREATIONS = {
-    f"create-{product.name}-{number}": Case(product.tenant_kind.name, Operation.CREATE, None, sample)
-    for product in products.discover().values()
-    for number, sample in enumerate(product.samples())
-}
-_SUSPENDED: dict[str, Any] = {"state": "suspended"}
-CHANGES = {
-    "change-agenda": Case(AGENDA, Operation.UPDATE, _SOL, _LUNA),
-    "suspend-agenda": Case(AGENDA, Operation.SUSPEND, _SOL, _SOL | _SUSPENDED),
-    "resume-agenda": Case(AGENDA, Operation.RESUME, _SOL | _SUSPENDED, _SOL),
-    "limit-pos": Case(POS, Operation.UPDATE, _SHOP, {**_SHOP, "license": {**_LICENSE, "maxDevices": 9}}),
-    "add-device-pos": Case(POS, Operation.UPDATE, _SHOP, {**_SHOP, "license": {**_LICENSE, "devices": [_ONE, _TWO]}}),
-    "remove-device-pos": Case(POS, Operation.UPDATE, _SHOP, {**_SHOP, "license": {**_LICENSE, "devices": []}}),
-    "edition-pos": Case(
-        POS, Operation.UPDATE, _SHOP, {**_SHOP, "edition": "enterprise", "displayName": "Súper Lupita"}
-    ),
-    "suspend-pos": Case(POS, Operation.SUSPEND, _SHOP, _SHOP | _SUSPENDED),
-    "resume-pos": Case(POS, Operation.RESUME, _SHOP | _SUSPENDED, _SHOP),
-    "cloud-sync-on": Case(POS, Operation.UPDATE, {**_SHOP, "cloudSync": False}, _SHOP, one_way=True),
-}
-CASES = {**CREATIONS, **CHANGES}
-CREATE_AGENDA, CREATE_POS = "create-agenda-ia-0", "create-pos-tree-codes-0"
-MAIN = (
-    *(CREATE_AGENDA, "change-agenda", "suspend-agenda", "resume-agenda"),
-    *(CREATE_POS, "edition-pos", "suspend-pos", "resume-pos"),
-)
-"""One of each operation and product."""
-
-
-def trials(*few: str, often: int, among: Collection[str] = MAIN) -> Callable[[Any], Any]:
-    """Parametrize a test by ``case`` and ``times``: ``few`` of the cases once in every run, all ``often`` in sweeps."""
-    sampled = [pytest.param(CASES[name], 1, id=name) for name in few]
-    swept = [pytest.param(CASES[name], often, id=f"{name}-often", marks=pytest.mark.sweep) for name in among]
-    return pytest.mark.parametrize(("case", "times"), [*sampled, *swept])
-
-
-def moments(first: int, last: int, times: int) -> list[int]:
-    """``times`` numbers from ``first`` to ``last``, evenly spread; one alone stands in the middle."""
-    width = last - first + 1
-    return sorted({first + width * (2 * at + 1) // (2 * times) for at in range(times)})
-
-
-# --- trials -----------------------------------------------------------------------------------------------
 
 
 class Trial:
@@ -127,41 +30,83 @@ class Trial:
         self.case = case
         self.cells = cells
         self.product = PRODUCTS.get(case.kind, case.kind)
-        if case.before is not None:
-            shop.tenant(case.kind, NAME, case.before)
-            assert shop.apply()[NAME].result is Result.APPLIED
-        shop.tenant(case.kind, NAME, case.after)
+        if case.removes:
+            shop.platform(guards={"prune": True})
+        self.bare = self.ready = self.world()
+        self._begin()
         clean = Boundaries()
-        ended = attempt(shop, clean)
+        ended = self.attempt(clean)
         assert ended is not None
         assert ended.result is Result.APPLIED, ended
         self.count = clean.count
         self.log = clean.log
         self.kinds = clean.kinds
+        self._dumps(forget=True)
         self.back()
+
+    def attempt(self, boundaries: Boundaries, **options: Any) -> Outcome | None:
+        """Make the change under faults; None if they struck before anything was worked on, or killed the process."""
+        if self.case.removes:
+            # The folders that a first removal makes would shift the boundaries of the later ones.
+            (self.shop.root / "state/trash/.purged").mkdir(mode=0o700, parents=True, exist_ok=True)
+        return attempt(self.shop, boundaries, by=self.case.by, **options)
 
     def back(self) -> None:
         """To the world before the change."""
         if self.case.before is None or self.case.one_way:
             self.shop.reset()
-        if self.case.before is not None:
-            self.shop.tenant(self.case.kind, NAME, self.case.before)
-            assert self.shop.apply()[NAME].result is Result.APPLIED
-            self.shop.tenant(self.case.kind, NAME, self.case.after)
-        self.before = self.shop.world()
+        self._begin()
+        self.before = self.world()
+
+    def _begin(self) -> None:
+        shop, case = self.shop, self.case
+        if case.before is not None:
+            shop.tenant(case.kind, NAME, case.before)
+            assert shop.apply()[NAME].result in (Result.APPLIED, Result.UNCHANGED)
+            self.ready = self.world()
+        if case.trashed:
+            if case.given_up is not None:
+                shop.tenant(case.kind, NAME, case.given_up)
+            else:
+                shop.without(NAME)
+            assert shop.apply()[NAME].result is Result.APPLIED
+        if case.after is not None:
+            shop.tenant(case.kind, NAME, case.after)
+        elif not case.trashed:
+            shop.without(NAME)
+
+    def world(self) -> world.World:
+        """Everything that is compared: of a tenant in the trash its delivery there too."""
+        folders = [self.shop.root / "state/deliveries", self.shop.root / "state/trash" / NAME]
+        return world.snapshot(self.shop.server, folders)
+
+    def _dumps(self, *, forget: bool = False) -> int:
+        """How many final dumps there are."""
+        place = self.shop.root / "state/trash/.purged"
+        found = [*place.iterdir()] if place.exists() else []
+        for folder in found if forget else ():
+            shutil.rmtree(folder)
+        return len(found)
 
     # --- places -------------------------------------------------------------------------------------------
 
     @property
     def writes(self) -> list[int]:
-        """The writes of the store: taking the lease, the begin of the transaction, …, the commit."""
+        """The writes of the store: taking the lease, the begin of the transaction, …, the commit.
+
+        A purge passes its point of no return in between.
+        """
         return [at for at, kind in enumerate(self.kinds, 1) if kind is Kind.STORE]
 
     @property
     def acts(self) -> range:
         """What lies between the begin's write and the commit's: there things are made, or proven."""
-        _, begin, commit, *_ = self.writes
-        return range(begin + 1, commit)
+        return range(self.writes[1] + 1, self.brink)
+
+    @property
+    def brink(self) -> int:
+        """The write behind which nothing is undone: the commit; of a purge the point of no return."""
+        return self.writes[2]
 
     def saying(self, *words: str) -> list[int]:
         """The acts whose text begins with one of ``words``."""
@@ -178,9 +123,9 @@ class Trial:
         may: Collection[Result] = (Result.ROLLED_BACK,),
         **options: Any,
     ) -> Outcome | None:
-        """Apply under faults, do something ``then`` if the process died, and judge what it came to."""
+        """Make the change under faults, do something ``then`` if the process died, and judge what it came to."""
         boundaries = Boundaries(faults)
-        outcome = attempt(self.shop, boundaries, **options)
+        outcome = self.attempt(boundaries, **options)
         crossed = [boundaries.log[at - 1] for at in faults if at <= boundaries.count]
         where = f"{faults} of {self.count} ({', '.join(crossed)}): {outcome}"
         if outcome is None:
@@ -203,17 +148,20 @@ class Trial:
         ``outcome`` is None where apply could not say any more how it ended; else it has to be one that ``may`` be.
         """
         applied = outcome is not None and outcome.result in (Result.APPLIED, Result.UNCHANGED)
-        assert outcome is None or applied or outcome.result in may, where
+        forward = self.case.operation is Operation.PURGE
+        assert outcome is None or applied or outcome.result in (*may, *[Result.STUCK] * forward), where
         recovered: list[Outcome] = []
         if outcome is None or outcome.result is not Result.ROLLED_BACK:
             recovered = self.shop.recover()
-            assert all(entry.result is Result.ROLLED_BACK for entry in recovered), f"{where}\n{recovered}"
+            settled = (Result.ROLLED_BACK, *[Result.APPLIED] * forward)
+            assert all(entry.result in settled for entry in recovered), f"{where}\n{recovered}"
         if recovery is None:
             recovery = _recovery(outcome, recovered)
-        same = self.is_before(applied, where)
+        finished = applied or recovery is Recovery.FORWARD
+        same = self.is_before(finished, where)
         if not same:
             # What was committed counts as applied, whatever the process could still say about it.
-            assert outcome is None or applied, where
+            assert outcome is None or finished, where
         self.record(row, outcome.result.value if outcome else said, after=not same, recovery=recovery)
         if not same:
             self.back()
@@ -231,14 +179,48 @@ class Trial:
 
     def is_before(self, applied: bool, where: str) -> bool:
         """Whether the world is the one before; if not, it has to be the one after."""
-        after = self.shop.world()
+        after = self.world()
         if after == self.before:
             assert not applied, where
+            assert self._dumps() == 0, where
             return True
         left = [path for path in after.files if ".reconciler-" in path]
         assert not left, f"{where}: {left}"
         assert self.shop.plan(deep=True).empty, f"{where}\n" + "\n".join(self.before.difference(after)[:12])
+        assert self._dumps(forget=True) == (self.case.operation is Operation.PURGE), where
+        if self.case.by is restored:
+            assert self.ready.difference(after) == [], where
+        elif self.case.given_up is not None:
+            assert self._has_database() == (self.case.by is not purged), where
+        elif self.case.by is purged:
+            assert self.bare.difference(after) == [], where
+        elif self.case.after is None:
+            assert self._withdrawn() == [], where
         return False
+
+    def _has_database(self) -> bool:
+        """Whether the tenant has a database that is in use, on record and on the server."""
+        setting = self.shop.setting()
+        try:
+            record = setting.records()[NAME]
+            there = record.database in self.shop.server.databases()
+            assert there == bool(record.database)
+            return there and not record.parted
+        finally:
+            setting.opened().close()
+
+    def _withdrawn(self) -> list[str]:
+        """What would still have to be done for the tenant to be in the trash."""
+        setting = self.shop.setting()
+        try:
+            record = setting.records()[NAME]
+            tenant = removal.tenant_of(setting, record, Goal.TRASHED)
+            with observe.overview(setting, [tenant], deep=True) as look:
+                given = Given(today="2026-01-01", revision="", record=record)
+                planned, _ = planner.plan_tenant(setting.products[tenant.product], tenant, given, look.sight)
+            return [change.summary for change in planned.changes] + ["not recorded"] * (not record.trashed)
+        finally:
+            setting.opened().close()
 
 
 def attempt(
@@ -247,8 +229,9 @@ def attempt(
     *,
     patience: float = 5.0,
     lease_seconds: float | None = None,
-    confirm: Callable[[plans.Plan], bool] | None = None,
+    confirm: Confirm | None = None,
     ready: Callable[[settings.Setting], None] = lambda setting: None,
+    by: By = applied,
 ) -> Outcome | None:
     """Apply under faults; None if they struck before any tenant was worked on, or killed the process."""
     setting = boundaries.watch(shop.setting(boundaries.ports(), patience=patience))
@@ -256,7 +239,7 @@ def attempt(
         setting.lease_seconds = lease_seconds
     ready(setting)
     try:
-        _, outcomes = reconcile.apply(setting, reconcile.Options(parallel=1), Progress(), confirm=confirm)
+        outcomes = by(setting, confirm)
     except (errors.ReconcileError, SimulatedDeath):
         return None
     finally:
@@ -299,6 +282,8 @@ _DEATHS = {
 
 
 def _recovery(outcome: Outcome | None, recovered: Iterable[Outcome]) -> Recovery:
+    if any(entry.result is Result.APPLIED for entry in recovered):
+        return Recovery.FORWARD
     if any(recovered):
         return Recovery.RECOVER
     if outcome is None or outcome.result is not Result.ROLLED_BACK or not outcome.transaction:

@@ -142,6 +142,14 @@ class Census:
         return {(user, host): _account(user, host, json.loads(priv)) for user, host, priv in rows}
 
     @once
+    def hosts(self) -> dict[str, list[str]]:
+        """By user, the hosts of the accounts of that name, sorted."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for user, host in sorted(self.accounts):
+            found[user].append(host)
+        return found
+
+    @once
     def links(self) -> list[Link]:
         """Roles that were granted, and accounts that may act as another, as far as they concern the accounts."""
         return [

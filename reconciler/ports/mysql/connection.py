@@ -188,7 +188,7 @@ def connect(
             sql_mode=None if plain else SQL_MODE,
             client_flag=client_flags.MULTI_STATEMENTS if plain else client_flags.FOUND_ROWS,
             connect_timeout=CONNECT_SECONDS,
-            read_timeout=ANSWER_SECONDS,
+            read_timeout=CONNECT_SECONDS,
             write_timeout=ANSWER_SECONDS,
             init_command=f"SET SESSION lock_wait_timeout={LOCK_WAIT_SECONDS}"
             + ("" if plain else ", time_zone='+00:00'"),
@@ -202,6 +202,8 @@ def connect(
         raise errors.ServerUnreachable(
             f"server {server.name} at {server.address} does not let {name} in: {_said(error)}"
         ) from error
+    # A server that hangs takes connections and says nothing: only what was asked of one that greeted may take long.
+    raw._read_timeout = ANSWER_SECONDS  # type: ignore[attr-defined]
     return Connection(raw, server, name)
 
 

@@ -198,7 +198,7 @@ def latest(connection: sa.Connection, tenant: str | None = None, limit: int = 10
     )
     if tenant is not None:
         query = query.where(tables.transactions.c.tenant == tenant)
-    return [_transaction(row) for row in connection.execute(query.limit(limit))]
+    return [_transaction(row) for row in connection.execute(query.limit(limit)).all()]
 
 
 def find(connection: sa.Connection, identity: str) -> Transaction | None:

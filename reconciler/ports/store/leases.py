@@ -32,12 +32,15 @@ class Lease:
     """The right to change one tenant, as long as ``token`` is the store's number for it.
 
     ``taken_over`` tells that the last holder did not give the lease back, so that its connections may still live.
+    ``renewed`` is when, on this process's monotonic clock, the write began that took it or renewed it last: nobody
+    can have taken it over before a length from then on.
     """
 
     tenant: str
     token: int
     taken_over: bool = False
     lost: threading.Event = field(default_factory=threading.Event)
+    renewed: float = field(default_factory=time.monotonic)
 
 
 class Leases:
@@ -50,9 +53,9 @@ class Leases:
         *,
         length: float = LENGTH_SECONDS,
     ) -> None:
+        self.length = length
         self._store = store
         self._now = now
-        self._length = length
         self._every = length / _RENEWALS_A_LENGTH
         self._me = process.this()
         self._held: dict[str, Lease] = {}
@@ -81,6 +84,35 @@ class Leases:
             if lease is not None:
                 self._hold(lease)
                 return lease
+
+    def look(self, tenant: str) -> Lease | None:
+        """Take the lease of ``tenant`` if one look says that it is free, else None; waits for nothing, ends nobody.
+
+        Free is what nobody holds or a dead process holds, and what has stood still between two looks that are a length
+        apart: so it has to be called again and again.
+        """
+        looked = time.monotonic()
+        row = self._row(tenant)
+        if row is not None and row.holder is not None and not self._forsaken(row, looked):
+            return None
+        lease = self._take(tenant, row)
+        if lease is not None:
+            self._seen.pop(tenant, None)
+            self._hold(lease)
+        return lease
+
+    def until_look(self, tenant: str) -> float:
+        """Seconds until the next look at the lease of ``tenant`` may find something new."""
+        seen = self._seen.get(tenant)
+        left = self._every if seen is None else seen[2] + self.length - time.monotonic()
+        return max(0.0, min(self._every, left))
+
+    def holder(self, tenant: str) -> str:
+        """Who holds the lease of ``tenant``, for people; empty if nobody does."""
+        row = self._row(tenant)
+        if row is None or row.holder is None:
+            return ""
+        return f"{process.Process(**json.loads(str(row.holder)))}, since {row.since}"
 
     def release(self, lease: Lease) -> None:
         """Give the lease back; a lease that was lost, or is given back already, is left alone."""
@@ -123,24 +155,43 @@ class Leases:
         # holder's files can't be either: so it is ended, not only locked out.
         return process.end(holder) if process.near(holder) else True
 
+    def _forsaken(self, row: sa.Row[tuple[object, ...]], looked: float) -> bool:
+        holder = process.Process(**json.loads(str(row.holder)))
+        if holder == self._me:
+            return row.tenant not in self._held
+        if process.near(holder) and not process.alive(holder):
+            return True
+        tenant, counter = str(row.tenant), (int(str(row.token)), int(str(row.renewals)))
+        seen = self._seen.get(tenant)
+        if seen is None or seen[:2] != counter:
+            # From behind the first look to before the last one, so that neither look's own time counts.
+            self._seen[tenant] = (*counter, time.monotonic())
+            return False
+        return looked - seen[2] >= self.length
+
     def _stands_still(self, row: sa.Row[tuple[object, ...]]) -> bool:
         started = time.monotonic()
-        while time.monotonic() - started < self._length:
-            time.sleep(min(0.25, self._length / 10))
+        while time.monotonic() - started < self.length:
+            time.sleep(min(0.25, self.length / 10))
             now = self._row(str(row.tenant))
             if now is None or (now.token, now.renewals) != (row.token, row.renewals):
                 return False
         return True
 
     def _take(self, tenant: str, row: sa.Row[tuple[object, ...]] | None) -> Lease | None:
-        holder = json.dumps(self._me.as_data(), sort_keys=True)
+        began, holder = time.monotonic(), json.dumps(self._me.as_data(), sort_keys=True)
 
         def write(connection: sa.Connection) -> int:
             values = {"holder": holder, "since": self._now(), "renewals": 0}
             if row is None:
                 if connection.execute(sa.select(tables.leases.c.token).where(tables.leases.c.tenant == tenant)).first():
                     return 0
-                return connection.execute(tables.leases.insert().values(tenant=tenant, token=1, **values)).rowcount
+                try:
+                    with connection.begin_nested():
+                        connection.execute(tables.leases.insert().values(tenant=tenant, token=1, **values))
+                except sa.exc.IntegrityError:
+                    return 0  # on a server, somebody else may put the first row there behind the look
+                return 1
             return connection.execute(
                 sa.update(tables.leases)
                 .where(
@@ -154,8 +205,8 @@ class Leases:
         if self._store.write(write) != 1:
             return None
         if row is None:
-            return Lease(tenant, 1)
-        return Lease(tenant, int(str(row.token)) + 1, taken_over=row.holder is not None)
+            return Lease(tenant, 1, renewed=began)
+        return Lease(tenant, int(str(row.token)) + 1, taken_over=row.holder is not None, renewed=began)
 
     def _hold(self, lease: Lease) -> None:
         with self._guard:
@@ -165,18 +216,18 @@ class Leases:
                 self._thread.start()
 
     def _renew(self) -> None:
-        renewed = time.monotonic()
         while not self._stop.wait(self._every):
-            held = list(self._held.values())
+            held, began = list(self._held.values()), time.monotonic()
             try:
-                for lease in self._renewed(held):
-                    lease.lost.set()
-                renewed = time.monotonic()
+                lost = self._renewed(held)
             except errors.StoreFailed:
-                if time.monotonic() - renewed > self._length:
-                    # Others may by now have seen the counter stand still: nothing may be started under these numbers.
-                    for lease in held:
-                        lease.lost.set()
+                # Others may by now have seen the counter stand still: nothing may be started under these numbers.
+                lost = [lease for lease in held if time.monotonic() - lease.renewed > self.length]
+            else:
+                for lease in held:
+                    lease.renewed = began
+            for lease in lost:
+                lease.lost.set()
 
     def _renewed(self, held: list[Lease]) -> list[Lease]:
         def write(connection: sa.Connection) -> list[Lease]:

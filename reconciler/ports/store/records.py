@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from reconciler.model.record import Record
 from reconciler.model.secret import Secret
+from reconciler.model.written import Written
 from reconciler.ports.store import tables
 
 
@@ -45,10 +46,10 @@ def load(connection: sa.Connection, names: Iterable[str] | None = None) -> dict[
             state=row.state,
             revision=row.revision,
             transaction=row.transaction_id,
-            spec=json.loads(row.spec),
-            tokens=json.loads(row.tokens),
+            spec=Written(row.spec),
+            tokens=Written(row.tokens),
             secrets=secrets[row.name],
-            facts=json.loads(row.facts),
+            facts=Written(row.facts),
             updated_at=row.updated_at,
         )
         for row in connection.execute(query)
@@ -65,9 +66,9 @@ def save(connection: sa.Connection, record: Record) -> None:
         "state": record.state,
         "revision": record.revision,
         "transaction_id": record.transaction,
-        "spec": _json(record.spec),
-        "tokens": _json(record.tokens),
-        "facts": _json(record.facts),
+        "spec": _json(dict(record.spec)),
+        "tokens": _json(dict(record.tokens)),
+        "facts": _json(dict(record.facts)),
         "updated_at": record.updated_at,
     }
     updated = connection.execute(
@@ -105,9 +106,21 @@ def unseal(connection: sa.Connection, tenant: str) -> list[Sealed]:
     return list(found.values())
 
 
+def sample(connection: sa.Connection) -> tuple[str, Sealed] | None:
+    """Any one sealed secret, with its tenant; None where there is none."""
+    row = connection.execute(sa.select(tables.secrets).limit(1)).first()
+    return None if row is None else (row.tenant, Sealed(Secret(row.name, row.version, row.mark), row.sealed))
+
+
 def shred(connection: sa.Connection, transaction: str) -> None:
     """Forget the secrets that a transaction drew; part of the end of its rollback."""
     connection.execute(sa.delete(tables.secrets).where(tables.secrets.c.transaction_id == transaction))
+
+
+def forget_secrets(connection: sa.Connection, tenant: str, names: Iterable[str]) -> None:
+    """Forget secrets of a tenant that lives on, in all their versions."""
+    secrets = tables.secrets
+    connection.execute(sa.delete(secrets).where(secrets.c.tenant == tenant, secrets.c.name.in_(list(names))))
 
 
 def forget(connection: sa.Connection, tenant: str) -> None:

@@ -115,3 +115,49 @@ leases = sa.Table(
     sa.Column("since", sa.String(32)),
     sa.Column("renewals", sa.BigInteger, nullable=False),
 )
+
+standing = sa.Table(
+    "standing",
+    metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("generation", sa.String(80), nullable=False),
+    sa.Column("revision", sa.String(128), nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("final", sa.Boolean, nullable=False),
+    sa.Column("next_at", sa.String(32)),
+    sa.Column("handled_request", sa.String(255)),
+    sa.Column("plan_digest", sa.String(80)),
+    sa.Column("said", _LONG, nullable=False),
+    sa.Column("updated_at", sa.String(32), nullable=False),
+)
+
+conditions = sa.Table(
+    "conditions",
+    metadata,
+    sa.Column("subject", sa.String(64), primary_key=True),
+    sa.Column("type", sa.String(32), primary_key=True),
+    sa.Column("status", sa.String(8), nullable=False),
+    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("generation", sa.String(80), nullable=False),
+    sa.Column("since", sa.String(32), nullable=False),
+)
+
+holds = sa.Table(
+    "holds",
+    metadata,
+    sa.Column("subject", sa.String(64), primary_key=True),
+    sa.Column("actor", sa.String(255), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("until", sa.String(32)),
+    sa.Column("since", sa.String(32), nullable=False),
+)
+
+sources = sa.Table(
+    "sources",
+    metadata,
+    sa.Column("url", sa.String(255), primary_key=True),
+    sa.Column("branch", sa.String(255), primary_key=True),
+    sa.Column("revision", sa.String(64), nullable=False),
+    sa.Column("at", sa.String(32), nullable=False),
+)

@@ -1,0 +1,1 @@
+"""The daemon: what is merged is applied, and everybody can see it."""

@@ -1,0 +1,147 @@
+"""Tenants that were found to be as they should be, and everything on which that stood, so as not to plan them again.
+
+A plan of a tenant is a function of what is wanted (its spec, the catalogue, the files of the product), of what is on
+record, and of what the look at the world answers. Where such a plan had nothing to say at all, its note has a digest
+over what was wanted and recorded, the questions that the plan asked of the world, and a digest over the answers.
+Another run asks the same questions, and if every answer and the rest is as it was, so is the plan: there is nothing to
+do. The world is looked at in any case; what is spared is to think about it.
+
+The revision is no part of it, for it is never a reason for a change. Whatever has changes, blockers, reports or
+unknowns is planned anew every time, and so is a deep look, a snapshot, and a product that does not tell what its flow
+``reads``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from reconciler import errors
+from reconciler.engine import planner
+from reconciler.engine.setting import Setting
+from reconciler.model import names
+from reconciler.model import plan as plans
+from reconciler.model.given import Given
+from reconciler.model.tenant import Tenant
+from reconciler.ports import cache
+from reconciler.ports.mysql import census
+from reconciler.resources import watched
+from reconciler.resources.sight import Sight
+
+NAME: Final = "in-sync"
+_APART: Final = frozenset({"root", "spec", "catalogue", "written", "server", "where", "at"})
+"""The fields of a tenant that are in its digest, told by something else, or only say where it was written."""
+
+
+class Memo:
+    """The notes of earlier runs, and those of this one."""
+
+    def __init__(self, setting: Setting, sight: Sight, *, whole: bool) -> None:
+        self._setting, self._sight, self._whole = setting, sight, whole
+        self._used = setting.snapshot is None and setting.store is not None and not sight.deep
+        self._before: dict[str, list[str]] = {}
+        self._now: dict[str, list[str]] = {}
+        self._shapes: dict[str, tuple[watched.Question, ...]] = {}
+        self._common: dict[str, str | None] = {}
+        self._stamp = ""
+        if self._used:
+            self._watched = watched.Watched(sight)
+            self._stamp = cache.program()
+            self._fields = [field.name for field in dataclasses.fields(Tenant) if field.name not in _APART]
+            self._before = {
+                entry[0]: entry
+                for line in cache.read(setting.root, NAME, self._stamp).decode().split("\n")
+                if len(entry := line.split("\t")) == 4
+            }
+
+    def planned(self, tenant: Tenant[Any, Any], given: Given) -> plans.TenantPlan:
+        """The plan of a tenant. Errors: as for ``planner.plan_tenant``."""
+        product = self._setting.products[tenant.product]
+        key = self._key(tenant, given) if self._used else ""
+        if not key:
+            return planner.plan_tenant(product, tenant, given, self._sight)[0]
+        before = self._before.get(tenant.name)
+        if before is not None and before[1] == key and self._answers(tenant, before[2]) == before[3]:
+            self._now[tenant.name] = before
+            return plans.TenantPlan(tenant.name, tenant.product, plans.Action.UNCHANGED, where=tenant.where)
+        self._watched.begin()
+        found, _ = planner.plan_tenant(product, tenant, given, self._watched)
+        if self._watched.sound and not _says_anything(found):
+            own = {said: mark for mark, said in _own(tenant).items()}
+            asked = [[_swapped(part, own) for part in question] for question in self._watched.answers]
+            shape = json.dumps(asked, separators=(",", ":"))
+            self._now[tenant.name] = [tenant.name, key, shape, _digest(self._watched.answers.values())]
+        return found
+
+    def save(self) -> None:
+        """Keep what is in sync now; what was not looked at in this run stays as it was noted."""
+        if not self._used:
+            return
+        now = self._now if self._whole else {**self._before, **self._now}
+        if now != self._before:
+            cache.write(self._setting.root, NAME, self._stamp, ["\n".join("\t".join(e) for e in now.values()).encode()])
+
+    def _key(self, tenant: Tenant[Any, Any], given: Given) -> str:
+        """A digest over everything but the world; empty where not all of it is known."""
+        common = f"{tenant.product} {tenant.server.name} {tenant.server.client_host}"
+        if common not in self._common:
+            self._common[common] = self._stands_on(tenant)
+        if not (shared := self._common[common]) or not tenant.digest or tenant.held is not None:
+            return ""
+        record = given.record.digest if given.record is not None else "none"
+        if not record:
+            return ""
+        own = [getattr(tenant, name) for name in self._fields]
+        return _digest([shared, record, given.today, repr(own)])
+
+    def _stands_on(self, tenant: Tenant[Any, Any]) -> str | None:
+        """What tenants of one product on one server have in common."""
+        reads = self._setting.products[tenant.product].reads(tenant.root, tenant.catalogue)
+        if reads is None:
+            return None
+        place = dataclasses.asdict(self._setting.place)
+        return _digest([reads, planner.catalogue_digest(tenant), repr(tenant.server), repr(place), str(tenant.root)])
+
+    def _answers(self, tenant: Tenant[Any, Any], shape: str) -> str:
+        """A digest over what the world answers now; empty where it does not."""
+        own = _own(tenant)
+        try:
+            if shape not in self._shapes:
+                self._shapes[shape] = tuple(tuple(_whole(part) for part in question) for question in json.loads(shape))
+            return _digest(
+                watched.answer(
+                    self._sight, self._setting.servers.__getitem__, tuple(_swapped(part, own) for part in question)
+                )
+                for question in self._shapes[shape]
+            )
+        except (errors.ReconcileError, census.Unseen, KeyError, ValueError, TypeError):
+            return ""
+
+
+def _says_anything(found: plans.TenantPlan) -> bool:
+    said = (found.changes, found.blockers, found.unknown, found.reports, found.differing)
+    return found.action is not plans.Action.UNCHANGED or any(said)
+
+
+def _own(tenant: Tenant[Any, Any]) -> dict[str, str]:
+    """Marks for the names that are a tenant's own, so that tenants of one form ask in the same words."""
+    found = {"\0tenant": tenant.name}
+    for mark, database in (("\0database", tenant.database), ("\0former", tenant.former)):
+        if database:
+            found |= {mark: database, f"{mark} own": names.owner(database), f"{mark} app": names.application(database)}
+    return found
+
+
+def _swapped(part: Any, words: Mapping[str, str]) -> Any:
+    return words.get(part, part) if isinstance(part, str) else tuple(words.get(one, one) for one in part)
+
+
+def _whole(part: Any) -> Any:
+    return tuple(part) if isinstance(part, list) else part
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,1 @@
+"""Where pull requests are made: the port, and one module a forge."""
