@@ -89,6 +89,7 @@ def daemon(
     # Loading these takes longer than most commands take.
     from reconciler import __version__
     from reconciler.daemon import health, listening, logs, loop, metrics, only_one, opening
+    from reconciler.daemon import once as single
     from reconciler.ports.ports import Ports
     from reconciler.report import terminal
 
@@ -103,19 +104,18 @@ def daemon(
         opening.git(root, url, branch, ports, accepted or "") if url is not None else opening.folder(root)
     )
     with only_one.only_one(root / STATE):
-        found = loop.Daemon(
-            root, ports, opened, log, metrics=counted, health=noted, poll=poll, branch=branch if url else ""
-        )
+        kind = single.Once if once else loop.Daemon
+        found = kind(root, ports, opened, log, metrics=counted, health=noted, poll=poll, branch=branch if url else "")
         with _signals(found) as received:
             server = None
             if address is not None:
                 server = opening.serve(address, found, branch if url else "", ports, noted, counted, log)
             try:
-                if once:
+                if isinstance(found, single.Once):
                     from reconciler.cli import apply
                     from reconciler.report import outcomes
 
-                    ended = found.once()
+                    ended = found.make()
                     call.show(outcomes.lines(ended))
                     return apply.status(ended, received[-1] if received else 0)
                 found.run()

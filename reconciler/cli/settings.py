@@ -67,7 +67,10 @@ def _of_daemon(call: options.Call, ports: Ports, tolerate: Callable[[errors.Faul
 
     found = git_source.resting(root, ports.clock)
     if found is None:
-        return None
+        raise errors.SourceFailed(
+            f"the daemon that works in {root} has not trusted any revision yet",
+            advice="Its log says what keeps it. Without a daemon, name a specs repository: `reconcile -C DIR …`.",
+        )
     setting = settings.setting_of(root, ports, found.tree, found.folder, revision=found.revision, tolerate=tolerate)
     setting.commits = found.commits
     return setting

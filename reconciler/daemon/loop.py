@@ -9,7 +9,6 @@ while: it is said, and tried again after a wait. Nothing is ever deleted because
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -36,12 +35,11 @@ from reconciler.daemon.voice import Voice
 from reconciler.daemon.workers import Why
 from reconciler.engine import foundation
 from reconciler.engine.setting import Setting
-from reconciler.model.outcome import Outcome
 from reconciler.ports.ports import Ports
 from reconciler.ports.store.store import Store
 from reconciler.spec import daemon as spec
 
-_TICK_SECONDS: Final = 1.0
+TICK_SECONDS: Final = 1.0
 _OVERDUE_SECONDS: Final = 60.0
 _AWAY_SECONDS: Final = 5.0
 """How long until it is asked again whether a server is back."""
@@ -101,7 +99,7 @@ class Daemon:
             while not self.stop.is_set():
                 self._turn()
                 if not self.stop.is_set():
-                    self._source.wait(_TICK_SECONDS, self.wake)
+                    self._source.wait(TICK_SECONDS, self.wake)
         finally:
             self._end()
 
@@ -110,43 +108,6 @@ class Daemon:
         self.stop.set()
         self.wake.set()
         self._source.close()
-
-    def once(self) -> list[Outcome]:
-        """A single pass: what is merged is applied, and what fails is not tried again. How each tenant ended.
-
-        Errors: whatever keeps the pass from being made.
-        """
-        try:
-            self._checkout = self._source.look()
-            self._equip()
-            self._stand()
-            self._pass()
-            if self._refusal is not None or self._kit is None:
-                raise self._refusal or errors.SourceFailed("the source gave no revision")
-            while not self._queue.drained(_TICK_SECONDS) and not self.stop.is_set():
-                self._upkeep.limit(self._kit, self._current().setting)
-            self._beside()
-            if self._teller is not None:
-                self._teller.once()
-            return sorted(self._kit.attempts.last.values(), key=lambda one: one.tenant)
-        finally:
-            self._end()
-
-    def _stand(self) -> None:
-        """Lead, for a single pass; a leader that died elsewhere is only known after its lease's length.
-
-        Errors: ``AlreadyRunning`` if somebody else goes on to lead.
-        """
-        if self._kit is None:
-            return
-        deadline = time.monotonic() + self._kit.leases.length * 7 / 6
-        while True:
-            self._lead()
-            if self._leading:
-                return
-            if time.monotonic() >= deadline or self.stop.is_set():
-                raise errors.AlreadyRunning(f"another daemon leads: {self._health.following}")
-            self.stop.wait(min(self._kit.election.wait_seconds + 0.05, 1.0))
 
     # --- one turn -------------------------------------------------------------------------------------------
 
