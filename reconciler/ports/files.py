@@ -141,6 +141,17 @@ class Files:
         """Whether anything bears this name, be it a symlink that leads nowhere."""
         return self._do("look for", path, lambda: os.path.lexists(path))
 
+    def state(self, path: Path) -> os.stat_result | None:
+        """What bears this name, by its own lstat; None where nothing does."""
+
+        def look() -> os.stat_result | None:
+            try:
+                return os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+        return self._do("look for", path, look)
+
     def listing(self, folder: Path) -> dict[str, os.stat_result] | None:
         """What is in a folder, by name, with each entry's own lstat; None where there is no such folder."""
 

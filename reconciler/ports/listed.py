@@ -43,6 +43,11 @@ class Listed(Files):
         entries = self._found(folder).get("entries")
         return None if entries is None else {name: _state(entry) for name, entry in entries.items()}
 
+    def state(self, path: Path) -> os.stat_result | None:
+        """What bore this name."""
+        entry = self._found(path)
+        return _state(entry) if entry else None
+
     def there(self, path: Path) -> bool:
         """Whether anything bore this name."""
         return bool(self._found(path))

@@ -6,10 +6,12 @@ Everything is read in bulk when it is first asked for, then kept: one ``Sight`` 
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from reconciler import errors
 from reconciler.model.given import PENDING
@@ -20,6 +22,9 @@ from reconciler.ports.mysql import anatomy, census, names, rows
 from reconciler.ports.mysql.connection import AGAIN, DENIED, Connection
 from reconciler.ports.ports import Ports
 from reconciler.ports.session import Place
+
+_FEW: Final = 64
+"""So many tenants are looked for in a folder one by one."""
 
 
 @dataclass(slots=True)
@@ -90,19 +95,30 @@ class Sight:
 
     @property
     def deliveries(self) -> Mapping[str, os.stat_result]:
-        """What stands in the delivery folder, each with its own lstat."""
+        """What stands in the delivery folder, each with its own lstat; in a look at few tenants, only theirs."""
         with self._guard:
             if not self._folders:
-                self._folders.append(self.ports.files.listing(self.place.deliveries) or {})
+                self._folders.append(self._listed(self.place.deliveries))
             return self._folders[0]
 
     @property
     def trash(self) -> Mapping[str, os.stat_result]:
-        """What stands in the trash, each with its own lstat."""
+        """The same of the trash."""
         with self._guard:
             if not self._shelves:
-                self._shelves.append(self.ports.files.listing(self.place.trash) or {})
+                self._shelves.append(self._listed(self.place.trash))
             return self._shelves[0]
+
+    def _listed(self, shelf: Path) -> Mapping[str, os.stat_result]:
+        files = self.ports.files
+        if self.tenants is None or len(self.tenants) > _FEW:
+            return files.listing(shelf) or {}
+        there = files.state(shelf)
+        if there is None or not stat.S_ISDIR(there.st_mode):
+            return {}
+        # A folder of ten thousand deliveries would cost more than all else that the look at one tenant does.
+        found = {name: files.state(shelf / name) for name in self.tenants}
+        return {name: state for name, state in found.items() if state is not None}
 
     @property
     def central(self) -> view.CentralView:

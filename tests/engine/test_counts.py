@@ -232,7 +232,7 @@ def test_an_apply_that_finds_nothing_to_do_writes_nothing(shop: Shop) -> None:
     assert (made.writes, made.commits) == (0, 0)
     assert {what.split()[0] for what in made.statements} <= {"log", "«SELECT", "«SHOW"}
     # The keys' folder is settled each time: whoever made the keys may have died before they were durable.
-    assert {what.split()[0] for what in made.files} <= {"list", "sync"}
+    assert {what.split()[0] for what in made.files} <= {"list", "look", "sync"}
     assert [what for what in made.files if what.startswith("sync")] == ["sync the folder keys"]
     assert _written(shop) == positions
     assert _digests(shop.root / "state") == state
