@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from reconciler import errors
@@ -45,17 +45,14 @@ class Memo:
         self._before: dict[str, list[str]] = {}
         self._now: dict[str, list[str]] = {}
         self._shapes: dict[str, tuple[watched.Question, ...]] = {}
+        self._words: dict[str, str] = {}
         self._common: dict[str, str | None] = {}
         self._stamp = ""
         if self._used:
             self._watched = watched.Watched(sight)
             self._stamp = cache.program()
             self._fields = [field.name for field in dataclasses.fields(Tenant) if field.name not in _APART]
-            self._before = {
-                entry[0]: entry
-                for line in cache.read(setting.root, NAME, self._stamp).decode().split("\n")
-                if len(entry := line.split("\t")) == 4
-            }
+            self._before = _read(cache.read(setting.root, NAME, self._stamp).decode())
 
     def planned(self, tenant: Tenant[Any, Any], given: Given) -> plans.TenantPlan:
         """The plan of a tenant. Errors: as for ``planner.plan_tenant``."""
@@ -73,6 +70,7 @@ class Memo:
             own = {said: mark for mark, said in _own(tenant).items()}
             asked = [[_swapped(part, own) for part in question] for question in self._watched.answers]
             shape = json.dumps(asked, separators=(",", ":"))
+            shape = self._words.setdefault(shape, shape)  # long, and the same for nearly all
             self._now[tenant.name] = [tenant.name, key, shape, _digest(self._watched.answers.values())]
         return found
 
@@ -82,7 +80,7 @@ class Memo:
             return
         now = self._now if self._whole else {**self._before, **self._now}
         if now != self._before:
-            cache.write(self._setting.root, NAME, self._stamp, ["\n".join("\t".join(e) for e in now.values()).encode()])
+            cache.write(self._setting.root, NAME, self._stamp, _written(now.values()))
 
     def _key(self, tenant: Tenant[Any, Any], given: Given) -> str:
         """A digest over everything but the world; empty where not all of it is known."""
@@ -119,6 +117,29 @@ class Memo:
             )
         except (errors.ReconcileError, census.Unseen, KeyError, ValueError, TypeError):
             return ""
+
+
+def _written(notes: Iterable[list[str]]) -> Iterator[bytes]:
+    """The notes as a file keeps them, each form of questions once: a line ``\\t form``, and a line a note behind it."""
+    forms: dict[str, list[list[str]]] = {}
+    for entry in notes:
+        forms.setdefault(entry[2], []).append(entry)
+    for shape, entries in forms.items():
+        yield f"\t{shape}\n".encode()
+        for name, key, _, answers in entries:
+            yield f"{name}\t{key}\t{answers}\n".encode()
+
+
+def _read(text: str) -> dict[str, list[str]]:
+    found, shape = {}, ""
+    for line in text.split("\n"):
+        fields = line.split("\t")
+        if len(fields) == 2 and not fields[0]:
+            shape = fields[1]
+        elif len(fields) == 3 and shape:
+            name, key, answers = fields
+            found[name] = [name, key, shape, answers]
+    return found
 
 
 def _says_anything(found: plans.TenantPlan) -> bool:
