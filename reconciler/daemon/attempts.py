@@ -47,6 +47,8 @@ class Seen:
     """What would be done, if there is anything."""
     drift: healing.Verdict | None = None
     """Why drift is not healed."""
+    heals: bool = False
+    """Whether what is done heals drift."""
     reported: str = ""
     """What is not as it was made, and is only reported."""
 
@@ -116,7 +118,7 @@ class Attempts:
         self.metrics.ended(_told(outcome, seen))
         self.last[name] = _told(outcome, seen)
         self.ends += 1
-        if outcome.result is Result.APPLIED and seen.plan is not None and seen.plan.action is plans.Action.REPAIR:
+        if outcome.result is Result.APPLIED and seen.plan is not None and seen.heals:
             self.healing.healed(seen.plan, _now(scene))
         unknown = name not in scene.documents and name not in scene.roll.known
         if (unknown or name in scene.broken) and outcome.result in (Result.STUCK, Result.LEASED):
@@ -179,7 +181,8 @@ class Attempts:
         merged = self.book.of(planned.tenant).said.get("ground", scene.ground) not in ("", scene.ground)
         if planned.action is plans.Action.REPAIR and not merged:
             verdict = self.healing.decide(planned, daemon.drift, _now(scene))
-            if verdict.decision is not Decision.HEAL:
+            seen.heals = verdict.decision is Decision.HEAL
+            if not seen.heals:
                 seen.drift = verdict
                 return errors.GuardRefused(verdict.reason)
         reviews = self.merges.reviews
@@ -361,7 +364,8 @@ def _remembered(standing: Standing) -> Outcome:
 
 def _reason(scene: Scene, name: str, outcome: Outcome) -> str:
     code = outcome.failure.code if outcome.failure else ""
-    if name not in scene.documents and (scene.setting.hidden is None or scene.setting.hidden):
+    hidden = scene.setting.hidden
+    if name not in scene.documents and (hidden is None or hidden & scene.roll.known.keys()):
         return "SourceUnreadable"
     if outcome.result is Result.STALE:
         return "PlanStale"

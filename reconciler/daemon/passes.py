@@ -24,6 +24,7 @@ FEW: Final = 20
 """So many touched tenants are handed out as they are; of more, a plan tells first which of them differ at all."""
 
 _ASKED: Final = 200
+"""Of so many tenants git is asked which merge brought each of them."""
 
 _OF_PLANS: Final = (*attempting.OF_ATTEMPTS, "Drifted")
 

@@ -13,13 +13,12 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support import merged
 from tests.support import server as servers
-from tests.support.merged import Remote, Watch, condition
+from tests.support.merged import Remote, Watch, condition, pos
 from tests.support.repository import Repository
 
 POLL = ("--poll", "0.5")
@@ -45,12 +44,6 @@ def remote(own: servers.Server, tmp_path: Path) -> Iterator[Remote]:
     made.push("the first")
     yield made
     own.wipe()
-
-
-def pos(repository: Repository, name: str, **more: Any) -> None:
-    """Write a tenant that is made quickly."""
-    spec = {"displayName": "Lupita", "edition": "standard", "license": {"expires": "2099-12-31"}, **more}
-    repository.tenant(name, "PosTenant", **spec)
 
 
 def is_ready(watch: Watch, name: str) -> bool:

@@ -9,28 +9,9 @@ from typing import Any
 import pytest
 
 from tests.support import merged
-from tests.support.merged import Remote, Watch, condition
-from tests.support.repository import Repository
+from tests.support.merged import Remote, Watch, condition, pos
 
 SCRIPT = "specs/products/pos-tree-codes/schema/0001_devices_and_sync.sql"
-
-
-@pytest.fixture
-def remote(repository: Repository, tmp_path: Path) -> Remote:
-    """A remote with the sample products and one tenant."""
-    for path in (repository.root / "specs/tenants").iterdir():
-        path.unlink()
-    merged.platform(repository)
-    pos(repository, "first")
-    made = Remote(repository, tmp_path / "remote.git")
-    made.push("the first")
-    return made
-
-
-def pos(repository: Repository, name: str, **more: Any) -> None:
-    """Write a tenant that is made quickly."""
-    spec = {"displayName": "Lupita", "edition": "standard", "license": {"expires": "2099-12-31"}, **more}
-    repository.tenant(name, "PosTenant", **spec)
 
 
 def made(watch: Watch, name: str) -> bool:

@@ -25,12 +25,6 @@ def shop(tmp_path: Path, clean_server: servers.Server) -> Shop:
     return made
 
 
-@pytest.fixture
-def remote(shop: Shop, tmp_path: Path) -> Pushed:
-    """Where it is pushed to."""
-    return Pushed(shop, tmp_path / "remote.git")
-
-
 def sweeping(shop: Shop, **drift: Any) -> None:
     shop.platform(daemon={**AT_ONCE, "drift": {"everySeconds": 86400, **drift}})
 

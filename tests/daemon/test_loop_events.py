@@ -39,18 +39,6 @@ def shop(tmp_path: Path, clean_server: servers.Server, receiver: Receiver) -> Sh
     return made
 
 
-@pytest.fixture
-def remote(shop: Shop, tmp_path: Path) -> Pushed:
-    """Where it is pushed to."""
-    return Pushed(shop, tmp_path / "remote.git")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Where the daemon works."""
-    return tmp_path / "home"
-
-
 def letters(receiver: Receiver) -> list[dict[str, Any]]:
     return [json.loads(body) for _, body in list(receiver.got)]
 

@@ -50,12 +50,6 @@ def remote(shop: Shop, tmp_path: Path) -> Pushed:
     return found
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Where the daemon works."""
-    return tmp_path / "home"
-
-
 def told(shop: Shop, forge: FakeGitHub, policy: str = "off", **more: Any) -> None:
     github = {"repository": fakes.REPOSITORY, "tokenFrom": {"file": "token"}, "api": forge.url}
     shop.platform(daemon={**AT_ONCE, "review": policy, "forge": {"github": github}, **more})

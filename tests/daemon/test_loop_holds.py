@@ -18,7 +18,6 @@ from reconciler.ports.store import journal
 from tests.daemon.live import AT_ONCE, Pushed, condition, living
 from tests.engine.drifting import AGENDA
 from tests.engine.test_counts import agenda
-from tests.support import server as servers
 from tests.support import trial
 from tests.support.faults import Boundaries, Kind, SimulatedDeath
 from tests.support.shop import Shop
@@ -27,27 +26,6 @@ T = TypeVar("T")
 
 AHEAD = 7.0
 """Seconds that a window still lasts when it is first met, at most."""
-
-
-@pytest.fixture
-def shop(tmp_path: Path, clean_server: servers.Server) -> Shop:
-    """A repository with one tenant."""
-    made = Shop(tmp_path / "repository", clean_server)
-    made.platform(daemon=AT_ONCE)
-    made.tenant("AgendaTenant", "one", AGENDA)
-    return made
-
-
-@pytest.fixture
-def remote(shop: Shop, tmp_path: Path) -> Pushed:
-    """Where it is pushed to."""
-    return Pushed(shop, tmp_path / "remote.git")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Where the daemon works."""
-    return tmp_path / "home"
 
 
 def moment(seconds: float) -> str:

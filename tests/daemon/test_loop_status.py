@@ -8,41 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
-
 from reconciler import errors
 from reconciler.ports.files import Files
 from reconciler.ports.ports import Ports
 from tests.daemon.live import AT_ONCE, Live, Pushed, condition, living
 from tests.engine.drifting import AGENDA
 from tests.engine.test_counts import agenda
-from tests.support import server as servers
 from tests.support.shop import QUICK, Shop
 
 T = TypeVar("T")
 SPEC = "specs/tenants/one.yaml"
 BROKEN = "specs/products/agenda-ia/schema/0999_broken.sql"
-
-
-@pytest.fixture
-def shop(tmp_path: Path, clean_server: servers.Server) -> Shop:
-    """A repository with one tenant."""
-    made = Shop(tmp_path / "repository", clean_server)
-    made.platform(daemon=AT_ONCE)
-    made.tenant("AgendaTenant", "one", AGENDA)
-    return made
-
-
-@pytest.fixture
-def remote(shop: Shop, tmp_path: Path) -> Pushed:
-    """Where it is pushed to."""
-    return Pushed(shop, tmp_path / "remote.git")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Where the daemon works."""
-    return tmp_path / "home"
 
 
 class FullDisk(Files):

@@ -212,6 +212,12 @@ def condition(entry: dict[str, Any], kind: str) -> dict[str, Any]:
     return next((found for found in entry["conditions"] if found["type"] == kind), {})
 
 
+def pos(repository: Repository, name: str, **more: Any) -> None:
+    """Write a tenant that is made quickly."""
+    spec = {"displayName": "Lupita", "edition": "standard", "license": {"expires": "2099-12-31"}, **more}
+    repository.tenant(name, "PosTenant", **spec)
+
+
 def platform(repository: Repository, **spec: Any) -> None:
     """Write the platform's document: removals go through, the hook is open, waits are short."""
     daemon = {
@@ -278,4 +284,4 @@ def metric(text: str, name: str) -> float:
     return float(found[1])
 
 
-__all__ = ["PASSWORD", "Remote", "Watch", "condition", "free_port", "metric", "platform", "watching"]
+__all__ = ["PASSWORD", "Remote", "Watch", "condition", "free_port", "metric", "platform", "pos", "watching"]
