@@ -157,6 +157,7 @@ def test_a_single_pass_ends_with_what_apply_would_end_with(remote: Remote, once:
     script.write_text(f"CREATE TABLE twice (id INT);\nCREATE TABLE twice (id INT);\n{script.read_text()}")
     remote.push("a script that fails")
     assert "third" in once(expect=6)
+    assert "third" in once(expect=6)  # it is not tried again, and not forgotten
 
     repository.edit("specs/servers/main.yaml", f"port: {repository.server.port}", "port: 1")
     remote.push("a server that nobody can reach")

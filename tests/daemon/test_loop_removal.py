@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.live import AT_ONCE, Live, Pushed, living
+from tests.support import merged
 from tests.support import server as servers
 from tests.support.shop import Shop
 
@@ -107,11 +108,15 @@ def test_a_tenant_that_is_gone_while_it_is_made_goes_as_well(shop: Shop, remote:
     remote.push("three tenants")
     with living(remote, home) as live:
         live.made(*NAMES)
-        shop.tenant("PosTenant", "late", lupita("late"))
-        remote.push("a further one")
-        live.knock()
-        live.until(lambda: live.said("begins", tenant="late"), "it is begun")
-        path(shop, "late").unlink()
-        remote.push("which is gone at once")
-        live.knock()
+        with merged.held_up(shop.server) as held:
+            shop.tenant("PosTenant", "late", lupita("late"))
+            remote.push("a further one")
+            live.knock()
+            live.until(held.waits, "it is in the middle of being made")
+            path(shop, "late").unlink()
+            commit = remote.push("which is gone at once")
+            live.knock()
+            live.until(
+                lambda: commit in str(live.daemon.setting and live.daemon.setting.revision), "that is understood"
+            )
         live.until(lambda: states(shop).get("late") == "trashed", "it is in the trash")

@@ -15,11 +15,13 @@ import sqlalchemy as sa
 
 from reconciler.engine import reconcile
 from reconciler.engine.progress import Progress
+from reconciler.model import plan as plans
 from reconciler.model.change import Change
 from reconciler.model.outcome import Outcome, Result, exit_status
 from reconciler.ports import process
 from reconciler.ports.store import tables
 from tests.support import server as servers
+from tests.support.faults import Boundaries, Pause
 from tests.support.shop import Shop
 
 ADMIN = {"name": "Ana Ruiz", "email": "ana@example.com"}
@@ -198,3 +200,26 @@ def test_a_signal_undoes_what_is_open(shop: Shop, step: str) -> None:
     assert outcome.failure is not None
     assert outcome.failure.code == "interrupted"
     assert shop.world() == before
+
+
+def test_what_another_apply_was_making_while_this_one_looked_is_found_to_be_ours(shop: Shop) -> None:
+    shop.apply()
+    add_agenda(shop, "aaa")
+    counted = Boundaries()
+    shop.apply(counted.ports())
+    shop.reset()
+    pause = Pause()
+    other = threading.Thread(target=shop.apply, args=(Boundaries({counted.count // 2: pause}).ports(),))
+    other.start()
+    assert pause.reached.wait(60)
+
+    def agreed(planned: plans.Plan) -> bool:
+        """The plan was made while the other one was at it, which ends before this one begins."""
+        assert {blocker.code for entry in planned.blocked for blocker in entry.blockers} == {"foreign"}
+        pause.go.set()
+        other.join(60)
+        return True
+
+    setting = shop.setting()
+    _, outcomes = reconcile.apply(setting, reconcile.Options(), Progress(), confirm=agreed)
+    assert {outcome.tenant: outcome.result for outcome in outcomes}["aaa"] is Result.UNCHANGED

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -258,13 +257,6 @@ def held_up(server: Server) -> Iterator[HeldUp]:
         yield HeldUp(server)
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @contextlib.contextmanager
 def watching(remote: Remote, home: Path, *words: str) -> Iterator[Watch]:
     """A daemon that was started, and is ended afterwards whatever happened."""
@@ -284,4 +276,4 @@ def metric(text: str, name: str) -> float:
     return float(found[1])
 
 
-__all__ = ["PASSWORD", "Remote", "Watch", "condition", "free_port", "metric", "platform", "pos", "watching"]
+__all__ = ["PASSWORD", "Remote", "Watch", "condition", "metric", "platform", "pos", "watching"]
