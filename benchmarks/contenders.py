@@ -15,6 +15,7 @@ from benchmarks import environments as env
 from benchmarks import process, tenants, with_ansible
 from benchmarks.process import Done, Unmeasured, run
 from benchmarks.stage import Stage
+from reconciler.ports.secrets import ARGON2
 
 PEERS = Path(__file__).parent / "peers"
 ROOT = Path(__file__).parents[1]
@@ -41,7 +42,7 @@ class Scene:
         """The file of statements, for ``peers/steps.py``."""
         path = self.folder / "work.json"
         found = tenants.work(self.stage.shop, self.parallel, self.stage.platform_id)
-        path.write_text(json.dumps({**found, "hashing": hashing}))
+        path.write_text(json.dumps({**found, "hashing": ARGON2 if hashing else None}))
         return path
 
     def check(self, done: Done) -> Done:

@@ -17,7 +17,7 @@ def main() -> None:
     if work.hashing:
         import argon2
 
-        hashed = argon2.PasswordHasher().hash
+        hashed = argon2.PasswordHasher(**work.hashing).hash
 
     def one(tenant: dict[str, Any]) -> None:
         if hashed is not None:

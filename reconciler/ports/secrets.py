@@ -32,18 +32,19 @@ _NONCE = 12
 _TAG = 16
 _IDENTITY = 16
 _CHUNK = 1 << 20  # bytes
+ARGON2 = {"time_cost": 2, "memory_cost": 19 * 1024, "parallelism": 1}
+"""What the mark of a one-time password costs: passes, KiB, lanes. Such a password is drawn with 115 bits, so the hash
+has nothing to slow down; this is what the OWASP Password Storage Cheat Sheet asks for at least, a tenth of the
+library's own.
+"""
 _SEALED = b"reconciler/sealed/v1\n"
 
 
 class Entropy:
-    """Where randomness comes from. ``hasher`` makes the marks of one-time passwords.
-
-    Such a password is drawn with 115 bits, so the hash has nothing to slow down; by default it costs what the OWASP
-    Password Storage Cheat Sheet asks for at least (argon2id, 19 MiB, 2 passes, 1 lane): a tenth of the library's own.
-    """
+    """Where randomness comes from. ``hasher`` makes the marks of one-time passwords: argon2id, as ``ARGON2`` says."""
 
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
-        self._hasher = hasher or argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+        self._hasher = hasher or argon2.PasswordHasher(**ARGON2)
 
     def token(self, length: int) -> bytes:
         """``length`` random bytes."""
