@@ -20,7 +20,7 @@ class Work:
         read = json.loads(Path(path).read_text())
         self.parallel: int = read["parallel"]
         self.tenants: list[dict[str, Any]] = read["tenants"]
-        self.hashing: dict[str, int] | None = read["hashing"]
+        self.hashing: dict[str, int] | None = read.get("hashing")
         self._schema: list[str] = read["schema"]
         self._server: dict[str, Any] = read["server"]
 

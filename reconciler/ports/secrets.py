@@ -44,7 +44,9 @@ class Entropy:
     """Where randomness comes from. ``hasher`` makes the marks of one-time passwords: argon2id, as ``ARGON2`` says."""
 
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
-        self._hasher = hasher or argon2.PasswordHasher(**ARGON2)
+        self._hasher = hasher or argon2.PasswordHasher(
+            time_cost=ARGON2["time_cost"], memory_cost=ARGON2["memory_cost"], parallelism=ARGON2["parallelism"]
+        )
 
     def token(self, length: int) -> bytes:
         """``length`` random bytes."""
