@@ -193,8 +193,16 @@ class DoubleRow(Refused):
     advice = "Delete all but one of the rows by hand, and give the table its primary key back."
 
 
+class CentralDamaged(Refused):
+    """A table or column of the central database is gone, so that nothing can be said of any tenant's rows in it."""
+
+    code = "central-damaged"
+    lasting = True
+    advice = "Put the table or column back as it was, by RENAME TABLE or from a backup; no row is made up from here."
+
+
 class LoginRefused(Refused):
-    """The server refuses a tenant's delivered credential although the account is as it was made."""
+    """The server refuses a tenant's delivered credential, or will, although its password is as it was made."""
 
     code = "login-refused"
     advice = "See the server's words: an expired password, a TLS requirement, a limit, or a host that it blocks."
@@ -328,8 +336,9 @@ class StatementFailed(StepFailed):
 
     code = "statement-failed"
     passing: ClassVar[frozenset[int]] = frozenset(
-        # 0 none given, disk full, too many connections, out of memory, shutdown, lock wait, deadlock, read-only, killed
-        {0, 3, 28, 1021, 1030, 1037, 1038, 1040, 1041, 1053, 1114, 1203, 1205, 1206, 1213, 1226, 1290, 1317, 1927}
+        # 0 none given, row changed meanwhile, disk full, too many connections, out of memory, shutdown, lock wait,
+        # deadlock, read-only, killed
+        {0, 3, 28, 1020, 1021, 1030, 1037, 1038, 1040, 1041, 1053, 1114, 1203, 1205, 1206, 1213, 1226, 1290, 1317, 1927}
     )
     """The numbers that another attempt may not meet. Source: MariaDB's list of error codes."""
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.support import matrix
+from tests.support import matrix, postgres
 from tests.support import server as servers
 
 EXTERNAL = "RECONCILE_TEST_SERVER"
+STORE = "RECONCILE_TEST_STORE"
 _start_seconds = pytest.StashKey[list[float]]()
 _cells = pytest.StashKey[matrix.Cells]()
 
@@ -55,6 +56,27 @@ def any_server(request: pytest.FixtureRequest) -> Iterator[servers.Server]:
     chosen.wipe()
     yield chosen
     chosen.wipe()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Postgres]:
+    """The PostgreSQL that RECONCILE_TEST_STORE names (postgresql+psycopg://…), or a private one, one a test process."""
+    if url := os.environ.get(STORE):
+        with postgres.external(url) as found:
+            yield found
+        return
+    programs = postgres.programs()
+    if programs is None:
+        pytest.skip(f"no PostgreSQL (initdb, pg_ctl, postgres) is installed, and {STORE} names none")
+    with postgres.private(programs) as started:
+        yield started
+
+
+@pytest.fixture(name="postgres")
+def fresh_postgres(postgres_server: postgres.Postgres) -> Iterator[postgres.Postgres]:
+    """An empty database for a store on PostgreSQL."""
+    with postgres_server.fresh() as made:
+        yield made
 
 
 class _Report:

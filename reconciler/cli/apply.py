@@ -9,7 +9,7 @@ import click
 
 from reconciler import errors
 from reconciler.cli import manual, options, settings
-from reconciler.engine import reconcile
+from reconciler.engine import reconcile, unsettled
 from reconciler.engine.setting import Setting
 from reconciler.model import outcome, saved
 from reconciler.model import plan as plans
@@ -135,7 +135,8 @@ def status(ended: list[outcome.Outcome], signal: int) -> int:
 def _agreed(call: options.Call, setting: Setting, planned: plans.Plan, *, yes: bool) -> bool:
     """Show the plan and ask. From a yes on, a signal waits for what is open."""
     call.say(report.lines(planned))
-    if not yes and (planned.changed or planned.platform) and not _asked():
+    waiting = [entry for entry in planned.tenants if entry.changes and unsettled.settleable(entry)]
+    if not yes and (planned.changed or waiting or planned.platform) and not _asked():
         call.say([styled.line("Nothing was applied.")])
         return False
     call.signals.hold(setting.stop)

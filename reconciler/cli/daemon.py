@@ -88,13 +88,15 @@ def daemon(
     """Run the daemon; returns the exit status."""
     # Loading these takes longer than most commands take.
     from reconciler import __version__
-    from reconciler.daemon import health, listening, logs, loop, metrics, only_one, opening
+    from reconciler.daemon import health, listening, logs, loop, metrics, only_one, opening, whole
     from reconciler.daemon import once as single
     from reconciler.ports.ports import Ports
     from reconciler.report import terminal
 
     _fitting(url, path, accepted)
     address = listening.address(listen) if listen is not None else None
+    if not once:
+        whole.load()
     root = (call.directory or Path.cwd()) if url is not None else (path or call.root)
     ports = Ports()
     chosen: logs.Format = "text" if form == "text" or (form is None and terminal.is_terminal(sys.stderr)) else "json"

@@ -1,8 +1,11 @@
-"""The formats of a plan: what ``--format`` prints and ``--report`` writes, of a plan or of why there is none."""
+"""The formats of a plan: what ``--format`` prints and ``--report`` writes, of a plan or of why there is none.
+
+Most calls ask for the text alone, so the others are loaded by who is asked for them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +13,8 @@ import click
 
 from reconciler import errors
 from reconciler.model import plan as plans
-from reconciler.report import data, findings, github, markdown, sarif, styled
 from reconciler.report import plan as report
+from reconciler.report import styled
 
 PLAN: Final = ("text", "json", "markdown", "github", "sarif")
 FAULTS: Final = ("text", "json", "github", "sarif")
@@ -34,23 +37,28 @@ def asked(_context: click.Context, parameter: click.Parameter, values: tuple[str
 
 def of_plan(found: plans.Plan, form: str, folder: str) -> str:
     """The plan in a format, without color. ``folder`` is where the repository stands in its checkout."""
-    render: Mapping[str, Callable[[], str]] = {
-        "text": lambda: styled.plain(report.lines(found)),
-        "json": lambda: data.text(data.plan(found)),
-        "markdown": lambda: markdown.render(found),
-        "github": lambda: github.render(findings.of_plan(found), _summary(found), folder=folder),
-        "sarif": lambda: data.text(sarif.log(findings.of_plan(found), verb="plan", folder=folder)),
-    }
-    return render[form]()
+    if form == "text":
+        return styled.plain(report.lines(found))
+    from reconciler.report import data, findings, github, markdown, sarif
+
+    if form == "json":
+        return data.text(data.plan(found))
+    if form == "markdown":
+        return markdown.render(found)
+    if form == "github":
+        return github.render(findings.of_plan(found), _summary(found), folder=folder)
+    return data.text(sarif.log(findings.of_plan(found), verb="plan", folder=folder))
 
 
 def _summary(found: plans.Plan) -> str:
-    origin = f" {report.origin(found.snapshot).capitalize()}." if found.snapshot else ""
+    origin = f" {report.sentence(found.snapshot)}" if found.snapshot else ""
     return styled.flat(report.summary(found)) + origin
 
 
 def of_error(error: errors.ReconcileError, form: str, folder: str) -> str:
     """Why there is no plan, in one of the formats ``TOLD``."""
+    from reconciler.report import data, findings, github, markdown, sarif
+
     if form == "markdown":
         return markdown.failed(error)
     found = findings.of_error(error)
@@ -61,6 +69,8 @@ def of_error(error: errors.ReconcileError, form: str, folder: str) -> str:
 
 def of_faults(found: Iterable[errors.Fault], form: str, folder: str) -> str:
     """What is wrong with specs, as ``github`` or ``sarif``."""
+    from reconciler.report import data, findings, github, sarif
+
     listed = findings.of_faults(found)
     if form == "github":
         counted = f"{len(listed)} fault{'s' * (len(listed) != 1)} in the specs"

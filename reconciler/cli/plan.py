@@ -9,11 +9,11 @@ import click
 from reconciler import errors
 from reconciler.cli import formats, manual, options, settings, snapshots
 from reconciler.engine import reconcile
-from reconciler.model import outcome, saved
+from reconciler.model import outcome
 from reconciler.model import plan as plans
 from reconciler.ports import git
 from reconciler.report import plan as report
-from reconciler.report import problem, terminal
+from reconciler.report import terminal
 
 CHANGES = 2
 
@@ -100,6 +100,8 @@ def plan(
     except errors.ReconcileError as error:
         return _failed(call, error, output, reports, folder)
     if out is not None:
+        from reconciler.model import saved
+
         _save(out, saved.save(found, platform_id))
     formats.write(reports, lambda form: formats.of_plan(found, form, folder))
     if output == "text":
@@ -119,6 +121,8 @@ def _failed(
         raise error
     terminal.put(formats.of_error(error, output, folder), terminal.stdout())
     # Not the lines of the specs: in a log of GitHub's, one that begins with :: would be taken for a command.
+    from reconciler.report import problem
+
     call.say(problem.lines(error))
     return error.exit
 

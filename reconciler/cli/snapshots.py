@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from reconciler import errors
 from reconciler.engine import keyring
 from reconciler.engine import setting as settings
-from reconciler.engine import snapshot as engine
-from reconciler.licensing import keys
 from reconciler.ports.files import Files
 from reconciler.report import faults
+
+if TYPE_CHECKING:
+    from reconciler.licensing import keys
 
 DEFAULT: Final = "state/snapshot.json"
 PUBLIC: Final = f"specs/{keyring.RING}"
@@ -24,6 +25,8 @@ def recalled(setting: settings.Setting, file: Path | None, ring_file: Path | Non
     Errors: ``UsageError`` if there is none, or no key to check it with; ``SnapshotUnusable``; ``PlatformMisconfigured``
     for a ring that is none.
     """
+    from reconciler.engine import snapshot as engine  # every plan has its options, and few plans a snapshot
+
     found = file or setting.root / DEFAULT
     data = _read(found)
     if data is None:
@@ -36,6 +39,8 @@ def recalled(setting: settings.Setting, file: Path | None, ring_file: Path | Non
 
 def save(file: Path, data: bytes) -> int:
     """Write a snapshot, packed if the name ends in .gz, and return its size. Errors: ``UsageError``."""
+    from reconciler.engine import snapshot as engine
+
     written = engine.packed(data) if file.suffix == ".gz" else data
     try:
         Files().replace(file, written)
@@ -45,6 +50,8 @@ def save(file: Path, data: bytes) -> int:
 
 
 def _ring(setting: settings.Setting, file: Path | None) -> keys.KeyRing:
+    from reconciler.licensing import keys
+
     places = [file] if file else [setting.root / PUBLIC, setting.keys.directory / keyring.RING]
     for place in places:
         data = _read(place)
@@ -63,6 +70,8 @@ def _ring(setting: settings.Setting, file: Path | None) -> keys.KeyRing:
 
 
 def _read(file: Path) -> bytes | None:
+    from reconciler.engine import snapshot as engine
+
     try:
         with file.open("rb") as opened:
             data = opened.read(engine.LARGEST + 1)

@@ -8,30 +8,35 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from reconciler import errors
 from reconciler.ports.mirror import Entry
 from reconciler.ports.objects import Objects
-from reconciler.spec import folder, load
+from reconciler.spec import folder, kept, load
 from reconciler.spec.kind import Kind
 from reconciler.spec.source import unplaced
 from reconciler.spec.tree import Tree
 
 _LONGEST_LINK: Final = 4096  # bytes, as Linux has it
+_NAME: Final = "committed"
 _BELOW: Final = f"{folder.SPECS}/"
 
 
 class Committed:
     """Reads the documents of commits. What was parsed of the last one is kept, by name and blob."""
 
-    def __init__(self, kinds: Sequence[Kind]) -> None:
-        self._kinds = kinds
+    def __init__(self, kinds: Sequence[Kind], home: Path) -> None:
+        """``home`` is the folder below which notes are kept from run to run."""
+        self._kinds, self._home = kinds, home
+        self._shelf: kept.Shelf | None = None
         self._parsed: dict[str, tuple[str, load.Parsed | None]] = {}
 
     def tree(self, files: Mapping[str, Entry], objects: Objects, root: Path) -> Tree:
         """The tree of a commit that holds ``files``; its products' files stand below ``root``."""
+        shelf = self._shelf or kept.Shelf(self._home, self._kinds, _NAME)
         now: dict[str, tuple[str, load.Parsed | None]] = {}
         faults: list[errors.Fault] = []
         for path, entry in files.items():
@@ -45,16 +50,22 @@ class Committed:
                 faults.append(fault)
             elif entry.is_file and (folder.holds_documents(path) or folder.could_be_missed(path)):
                 before = self._parsed.get(path)
-                now[path] = before if before and before[0] == entry.id else (entry.id, self._read(path, entry, objects))
+                same = before is not None and before[0] == entry.id
+                now[path] = before if before and same else (entry.id, self._read(path, entry, objects, shelf))
+        if self._shelf is None:
+            shelf.save()
+            self._shelf = shelf  # what comes later is little, and not written
         self._parsed = now
         parsed = [one for _, one in now.values() if one is not None]
-        return load.assemble(root, self._kinds, [*parsed, *(load.parse(fault, self._kinds) for fault in set(faults))])
+        hidden = [load.parse(fault, self._kinds) for fault in set(faults)]
+        found = load.assemble(root, self._kinds, [*parsed, *hidden])
+        return replace(load.told(found, shelf), home=self._home)
 
-    def _read(self, path: str, entry: Entry, objects: Objects) -> load.Parsed | None:
+    def _read(self, path: str, entry: Entry, objects: Objects, shelf: kept.Shelf) -> load.Parsed | None:
         content = objects.read(entry.id, folder.MAX_OCTETS)
         if not folder.holds_documents(path) and not folder.is_ours(content):
             return None
-        return load.parse(folder.decode(folder.shown(path), content), self._kinds)
+        return load.remembered(folder.decode(folder.shown(path), content), self._kinds, shelf)
 
 
 def blobs(tree: Tree, files: Mapping[str, Entry]) -> dict[str, str]:

@@ -59,7 +59,7 @@ class GitSource:
         self._exports = Exports(place / "exports", prune=not reads_only)
         self._note = place / _NOTE
         self._trust = Trust(self._mirror, kinds, place)
-        self._committed = committed.Committed(kinds)
+        self._committed = committed.Committed(kinds, root)
         self._store = store
         self._clock = clock
         self._given: str | None = None

@@ -127,8 +127,8 @@ def take(
         with suppress(errors.ReconcileError):  # the next one takes it away
             sweep.sweep(scene.setting)
     for entry in planned.tenants:
-        if entry.tenant in scene.broken:
-            continue  # that is said of it already
+        if entry.tenant in scene.broken or entry.tenant not in known:
+            continue  # that is said of it already; or it is nobody's, and a plan says that
         _hand_out(scene, attempts, entry, Lane.FRESH if entry.tenant in touched else Lane.BACKGROUND)
     # Who is not in a plan of all has nothing but, perhaps, something that was left open.
     open_still = {name for name in attempting.unfinished(scene.setting) if not name.startswith("@")}
@@ -150,7 +150,8 @@ def _hand_out(scene: Scene, attempts: Attempts, entry: plans.TenantPlan, lane: L
     name, book = entry.tenant, attempts.book
     if entry.blockers:
         standing, found = attempting.refused(scene, book.of(name), entry)
-        if _passing(entry):
+        # An attempt that ended while this plan was made looks like a stranger's doing: its records were read before.
+        if _passing(entry) or reconcile.ours_by_now(entry):
             attempts.queue.add(name, Lane.BACKGROUND)  # its attempt says so, and comes again
             return
         attempts.last[name] = crew.blocked(entry)

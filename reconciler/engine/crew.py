@@ -24,7 +24,9 @@ from reconciler.model.secret import Secret
 from reconciler.model.tenant import Tenant
 from reconciler.ports.store import journal, leases, records
 
-_PASSING = frozenset({errors.ServerUnreachable.code, errors.DeliveryUnusable.code, errors.LoginRefused.code})
+_PASSING = frozenset(
+    {errors.ServerUnreachable.code, errors.DeliveryUnusable.code, errors.LoginRefused.code, errors.Stuck.code}
+)
 """Codes of blockers that may be gone by themselves."""
 
 
@@ -151,9 +153,10 @@ class Crew:
             reviewed = self.reviewed[saga.tenant.name]
             if moved := saga.moved(reviewed):
                 if planned.blockers or not self.equal_risk:
-                    return stale(saga.tenant.name, moved)
-                if not saved.no_riskier(reviewed, planned):
-                    return stale(saga.tenant.name, [*moved, "and what would be done now is riskier"])
+                    done = not planned.blockers and not planned.changes
+                    return stale(saga.tenant.name, moved, advice="Nothing has to be done for it." if done else "")
+                if riskier := saved.riskier(reviewed, planned):
+                    return stale(saga.tenant.name, [*moved, riskier])
         if self.consent is not None and planned.changes and not planned.blockers:
             asked = self.consent(saga.tenant, planned)
             if isinstance(asked, errors.ReconcileError):
@@ -272,10 +275,10 @@ def blocked(entry: plans.TenantPlan) -> Outcome:
     return Outcome(entry.tenant, Result.BLOCKED, failure=failure)
 
 
-def stale(tenant: str, moved: list[str]) -> Outcome:
+def stale(tenant: str, moved: list[str], *, advice: str = "") -> Outcome:
     """The outcome of a tenant for which a saved plan does not hold any more."""
     message = f"since the plan was saved, {'; '.join(moved)}"
-    return failed(tenant, Result.STALE, errors.PlanStale(message), "", 0.0)
+    return failed(tenant, Result.STALE, errors.PlanStale(message, advice=advice), "", 0.0)
 
 
 def failed(
@@ -289,7 +292,8 @@ def failed(
 ) -> Outcome:
     """The outcome of a tenant that was not brought to its end, and why."""
     where = f"{error.where}: " if error.where else ""
-    failure = Failure(error.code, step, where + error.message, error.next, error.exit, error.lasting)
+    advice = errors.Stuck.advice if leftovers else error.next  # whose own may say that nothing is left
+    failure = Failure(error.code, step, where + error.message, advice, error.exit, error.lasting)
     return Outcome(tenant, result, transaction, seconds, failure, leftovers)
 
 

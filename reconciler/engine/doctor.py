@@ -14,6 +14,7 @@ from reconciler.engine import preflight, setting, specs
 from reconciler.model.server import Server
 from reconciler.ports import git
 from reconciler.ports.ports import Ports
+from reconciler.ports.store import engines
 
 OLDEST_PYTHON = (3, 11)
 PLANNER = "planner"
@@ -109,7 +110,7 @@ def _specs(root: Path) -> Iterator[Check]:
 
 
 def _store(found: setting.Setting) -> Check:
-    url = found.platform.state.url
+    url = engines.shown(found.platform.state.url)
     if found.store is None:
         return Check("store", Health.NOTE, f"{url} is not there yet; the first apply makes it")
     return Check("store", Health.OK, f"{url}, platform id {found.store.platform_id}")

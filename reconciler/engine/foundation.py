@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 
@@ -17,10 +18,10 @@ from reconciler.engine.setting import Setting
 from reconciler.model.change import Change
 from reconciler.model.states import TransactionState
 from reconciler.ports import git, process
-from reconciler.ports.central import migrate
+from reconciler.ports.central import migrate, view
 from reconciler.ports.clock import Clock
 from reconciler.ports.mysql.connection import Connection
-from reconciler.ports.store import journal, leases
+from reconciler.ports.store import engines, journal, leases
 from reconciler.ports.store import store as stores
 
 PLATFORM = "@platform"
@@ -30,9 +31,12 @@ WAIT_SECONDS = 60.0
 
 
 def changes(setting: Setting, central: Connection) -> Iterator[Change]:
-    """What is not there yet, or not at its last version. Errors: ``PlatformMisconfigured`` for another's database."""
+    """What is not there yet, or not at its last version.
+
+    Errors: ``PlatformMisconfigured`` for another's database, ``CentralDamaged`` for one that does not say whose it is.
+    """
     if setting.store is None:
-        url = setting.platform.state.url
+        url = engines.shown(setting.platform.state.url)
         yield _change("store", url, "create", f"make the state store {url}", "there is none yet")
     _guard_keys(setting)
     if not setting.keys.complete:
@@ -49,6 +53,8 @@ def changes(setting: Setting, central: Connection) -> Iterator[Change]:
             f"the central database {name} on {central.server.name} belongs to another platform (id {owner})",
             advice="Use the state store that belongs to it, or name another database in specs/platform.yaml.",
         )
+    if found == migrate.HEAD and owner is None and (gone := view.lost(central, name)):
+        raise view.damaged(central, name, gone)
     if found != migrate.HEAD or owner is None:
         yield _change(
             "central-database",
@@ -74,26 +80,28 @@ def check(setting: Setting) -> None:
 
 def lay(setting: Setting) -> Setting:
     """Make what is missing, and return the setting with its store open. Safe to repeat, and for two at once."""
-    ports = setting.ports
+    ports, given = setting.ports, setting.store
     setting = local(setting)
     store = setting.opened()
-    if not setting.place.deliveries.is_dir():
-        setting.place.deliveries.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ports.files.make_folder(setting.place.deliveries)
-    central = ports.connect(setting.servers[setting.place.central_server])
-    try:
-        missing = list(changes(setting, central))
-        if missing:
-            _migrate(setting, store, central, missing)
-    finally:
-        central.close()
+    with _closed_if_in_vain(store, given):
+        if not setting.place.deliveries.is_dir():
+            setting.place.deliveries.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ports.files.make_folder(setting.place.deliveries)
+        central = ports.connect(setting.servers[setting.place.central_server])
+        try:
+            missing = list(changes(setting, central))
+            if missing:
+                _migrate(setting, store, central, missing)
+        finally:
+            central.close()
     return setting
 
 
 def local(setting: Setting) -> Setting:
     """Make the store and the keys where they are missing, and return the setting with its store open."""
     _guard_folders(setting)
-    if setting.store is None:
+    given = setting.store
+    if given is None:
         setting = setting.with_store(
             stores.make_store(
                 setting.platform.state.url,
@@ -103,9 +111,21 @@ def local(setting: Setting) -> Setting:
                 now=setting.ports.clock.stamp(),
             )
         )
-    _guard_keys(setting)
-    setting.keys.make()
+    with _closed_if_in_vain(setting.opened(), given):
+        _guard_keys(setting)
+        setting.keys.make()
     return setting
+
+
+@contextmanager
+def _closed_if_in_vain(store: stores.Store, given: stores.Store | None) -> Iterator[None]:
+    """Close the store where what is done with it fails and it was not ``given``: then nobody else knows it."""
+    try:
+        yield
+    except BaseException:
+        if given is None:
+            store.close()
+        raise
 
 
 def _migrate(setting: Setting, store: stores.Store, central: Connection, missing: list[Change]) -> None:

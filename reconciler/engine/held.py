@@ -34,8 +34,11 @@ def held(tenant: Tenant[Any, Any] | Document, holds: Mapping[str, Hold], now: dt
 
     A hold on the whole daemon is not asked for: it does not stop a person.
     """
+    said = [entry for entry in (annotated(tenant), holds.get(tenant.name)) if entry]
+    if not said:
+        return None  # as it is for nearly all
     moment = clock.stamp(now)
-    found = [entry for entry in (annotated(tenant), holds.get(tenant.name)) if entry and entry.lasts(moment)]
+    found = [entry for entry in said if entry.lasts(moment)]
     return max(found, key=lambda entry: entry.until or _LAST, default=None)
 
 

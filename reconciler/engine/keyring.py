@@ -12,12 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler import errors
-from reconciler.licensing import armor, keys, terms
-from reconciler.licensing import format as license_format
 from reconciler.ports.ports import Ports
 from reconciler.ports.secrets import Vault
+
+if TYPE_CHECKING:
+    from reconciler.licensing import keys
 
 SEALING = "sealing.key"
 RING = "license-keys.json"
@@ -45,6 +47,8 @@ class KeyFolder:
         if not (self.directory / SEALING).exists():
             self._put(SEALING, self.ports.entropy.token(_LENGTH).hex().encode())
         if not (self.directory / RING).exists():
+            from reconciler.licensing import keys
+
             seed = self.ports.entropy.token(_LENGTH)
             pair = keys.derive(seed)
             self._put(f"license-{pair.kid}.seed", seed.hex().encode())
@@ -60,6 +64,8 @@ class KeyFolder:
     @cached_property
     def ring(self) -> keys.KeyRing:
         """The public keys."""
+        from reconciler.licensing import keys
+
         data = self.ports.files.read(self.directory / RING)
         if data is None:
             raise errors.PlatformMisconfigured(f"the key ring {self.directory / RING} is not there")
@@ -75,6 +81,9 @@ class KeyFolder:
 
     def sign(self, members: Mapping[str, object]) -> bytes:
         """A license file over the terms, signed with the key that they name."""
+        from reconciler.licensing import format as license_format
+        from reconciler.licensing import terms
+
         granted = terms.decode(json.dumps(members).encode())
         return license_format.sign(granted, self._key(f"license-{granted.kid}.seed"))
 
@@ -83,6 +92,9 @@ class KeyFolder:
 
         The kind is part of what is signed, so that no signature passes for one over something else.
         """
+        from reconciler.licensing import armor, keys
+        from reconciler.licensing import format as license_format
+
         kid = self.signing
         text = license_format.signed_text(kind, kid, digest)
         return kid, armor.encode64(keys.sign(self._key(f"license-{kid}.seed"), text))

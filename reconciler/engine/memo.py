@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from reconciler import errors
@@ -44,7 +44,7 @@ class Memo:
         self._used = setting.snapshot is None and setting.store is not None and not sight.deep
         self._before: dict[str, list[str]] = {}
         self._now: dict[str, list[str]] = {}
-        self._shapes: dict[str, tuple[watched.Question, ...]] = {}
+        self._shapes: dict[str, list[Callable[[Mapping[str, str]], watched.Question]]] = {}
         self._words: dict[str, str] = {}
         self._common: dict[str, str | None] = {}
         self._stamp = ""
@@ -54,16 +54,22 @@ class Memo:
             self._fields = [field.name for field in dataclasses.fields(Tenant) if field.name not in _APART]
             self._before = _read(cache.read(setting.root, NAME, self._stamp).decode())
 
+    def recall(self, tenants: Iterable[tuple[Tenant[Any, Any], Given]]) -> None:
+        """See of which tenants the notes still hold, so that of the others alone central rows are read."""
+        if not self._before:
+            return
+        rest = [tenant.name for tenant, given in tenants if not self._holds(tenant, given)]
+        if len(rest) <= census.NARROW:
+            self._sight.rows_of = rest
+
     def planned(self, tenant: Tenant[Any, Any], given: Given) -> plans.TenantPlan:
         """The plan of a tenant. Errors: as for ``planner.plan_tenant``."""
+        if tenant.name in self._now:
+            return plans.TenantPlan(tenant.name, tenant.product, plans.Action.UNCHANGED, where=tenant.where)
         product = self._setting.products[tenant.product]
         key = self._key(tenant, given) if self._used else ""
         if not key:
             return planner.plan_tenant(product, tenant, given, self._sight)[0]
-        before = self._before.get(tenant.name)
-        if before is not None and before[1] == key and self._answers(tenant, before[2]) == before[3]:
-            self._now[tenant.name] = before
-            return plans.TenantPlan(tenant.name, tenant.product, plans.Action.UNCHANGED, where=tenant.where)
         self._watched.begin()
         found, _ = planner.plan_tenant(product, tenant, given, self._watched)
         if self._watched.sound and not _says_anything(found):
@@ -73,6 +79,13 @@ class Memo:
             shape = self._words.setdefault(shape, shape)  # long, and the same for nearly all
             self._now[tenant.name] = [tenant.name, key, shape, _digest(self._watched.answers.values())]
         return found
+
+    def _holds(self, tenant: Tenant[Any, Any], given: Given) -> bool:
+        before = self._before.get(tenant.name)
+        if before is None or before[1] != self._key(tenant, given) or self._answers(tenant, before[2]) != before[3]:
+            return False
+        self._now[tenant.name] = before
+        return True
 
     def save(self) -> None:
         """Keep what is in sync now; what was not looked at in this run stays as it was noted."""
@@ -108,13 +121,9 @@ class Memo:
         own = _own(tenant)
         try:
             if shape not in self._shapes:
-                self._shapes[shape] = tuple(tuple(_whole(part) for part in question) for question in json.loads(shape))
-            return _digest(
-                watched.answer(
-                    self._sight, self._setting.servers.__getitem__, tuple(_swapped(part, own) for part in question)
-                )
-                for question in self._shapes[shape]
-            )
+                self._shapes[shape] = [_form(question) for question in json.loads(shape)]
+            sight, server, answer = self._sight, self._setting.servers.__getitem__, watched.answer
+            return _digest([answer(sight, server, form(own)) for form in self._shapes[shape]])
         except (errors.ReconcileError, census.Unseen, KeyError, ValueError, TypeError):
             return ""
 
@@ -160,8 +169,15 @@ def _swapped(part: Any, words: Mapping[str, str]) -> Any:
     return words.get(part, part) if isinstance(part, str) else tuple(words.get(one, one) for one in part)
 
 
-def _whole(part: Any) -> Any:
-    return tuple(part) if isinstance(part, list) else part
+def _form(question: list[Any]) -> Callable[[Mapping[str, str]], watched.Question]:
+    """A question with marks, as a function of whose it is."""
+    parts = tuple(tuple(part) if isinstance(part, list) else part for part in question)
+    words = [part for part in parts if isinstance(part, str)]
+    if len(words) < len(parts):
+        return lambda own: tuple([_swapped(part, own) for part in parts])
+    if not any(word.startswith("\0") for word in words):
+        return lambda own: parts
+    return lambda own: tuple([own.get(word, word) for word in words])
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler import errors
 from reconciler.engine import foundation, preflight, purge
 from reconciler.engine import reveal as sealed
 from reconciler.engine.setting import Setting
 from reconciler.model import names
+from reconciler.model import plan as plans
 from reconciler.model.change import Change
 from reconciler.model.given import PENDING
 from reconciler.model.goal import Goal
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
-from reconciler.model.snapshot import Snapshot
 from reconciler.model.tenant import Tenant
-from reconciler.ports import listed
 from reconciler.ports.mysql.connection import Connection
 from reconciler.ports.session import Session
-from reconciler.resources import delivery, recollection
 from reconciler.resources.sight import Sight
+
+if TYPE_CHECKING:
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.resources import recollection
 
 
 @dataclass(slots=True)
@@ -62,17 +65,21 @@ class Overview:
 
 
 @contextmanager
-def overview(setting: Setting, tenants: Iterable[Tenant[Any, Any]], *, deep: bool) -> Iterator[Overview]:
-    """A look at many tenants at once, from connections that are closed afterwards; or at the setting's snapshot."""
+def overview(
+    setting: Setting, tenants: Iterable[Tenant[Any, Any]], *, deep: bool, everybody: bool = False
+) -> Iterator[Overview]:
+    """A look at many tenants at once, from connections that are closed afterwards; or at the setting's snapshot.
+    ``everybody`` says that nobody else should be there.
+    """
     if setting.snapshot is not None:
-        yield _remembered(setting, setting.snapshot)
+        yield _remembered(setting, setting.snapshot, everybody=everybody)
         return
     readers = Readers(setting)
     try:
         chosen = list(tenants)
         reveal = _opener(setting, chosen)
         yield Overview(
-            sight=_sight(setting, readers, chosen, deep=deep, transaction=PENDING, reveal=reveal),
+            sight=_sight(setting, readers, chosen, deep=deep, transaction=PENDING, reveal=reveal, everybody=everybody),
             refusals=lambda server, acts: preflight.check_server(readers(server), server, setting, acts=acts).refusals,
             folders=lambda: list(preflight.check_delivery(setting)),
             lacking=lambda: list(foundation.changes(setting, readers(setting.servers[setting.place.central_server]))),
@@ -81,8 +88,19 @@ def overview(setting: Setting, tenants: Iterable[Tenant[Any, Any]], *, deep: boo
         readers.close()
 
 
+def taken(setting: Setting) -> plans.Taken | None:
+    """Of when the setting's snapshot is, and its age; None if there is none."""
+    if setting.snapshot is None:
+        return None
+    created = dt.datetime.fromisoformat(setting.snapshot.created_at)
+    age = (setting.ports.clock.now() - created).total_seconds()
+    return plans.Taken(setting.snapshot.created_at, int(age))
+
+
 def recording(setting: Setting, connection: Callable[[Server], Connection]) -> recollection.Recording:
     """A look at everything there is, to be written down."""
+    from reconciler.resources import recollection
+
     return recollection.Recording(
         place=setting.place,
         ports=setting.ports,
@@ -96,8 +114,11 @@ def address(setting: Setting, server: Server) -> str:
     return server.address.replace(f"unix:{setting.root}/", "unix:")
 
 
-def _remembered(setting: Setting, found: Snapshot) -> Overview:
+def _remembered(setting: Setting, found: Snapshot, *, everybody: bool) -> Overview:
     """A look at a snapshot. A server that is somewhere else by now is not the one that was seen."""
+    from reconciler.ports import listed
+    from reconciler.resources import delivery, recollection
+
     place = setting.place
     shelves = {place.deliveries: found.deliveries, place.trash: found.trash}
     known = {
@@ -126,6 +147,7 @@ def _remembered(setting: Setting, found: Snapshot) -> Overview:
             },
             rows_of_central=found.rows,
             renames=found.renames,
+            everybody=everybody,
         ),
         refusals=refusals,
         folders=lambda: [_refused(entry) for entry in found.refusals],
@@ -173,6 +195,7 @@ def _sight(
     deep: bool,
     transaction: str,
     reveal: Callable[[Server, str, Secret], str] | None,
+    everybody: bool = False,
 ) -> Sight:
     databases = sorted({name for tenant in tenants if (name := tenant.database or tenant.former)})
     scratch = [purge.scratch_of(tenant, transaction) for tenant in tenants if tenant.goal is Goal.PURGED]
@@ -190,4 +213,5 @@ def _sight(
         deep=deep,
         transaction=transaction,
         reveal=reveal,
+        everybody=everybody,
     )

@@ -82,8 +82,12 @@ def plan_tenant(
     differing = frozenset(change.summary for _, _, changes in found for change in changes)
     if differing:
         for step, seen, changes in found:
-            if not changes:
+            if changes:
+                continue
+            try:
                 changes += [replace(change, step=step.name) for change in step.wanted.follow(seen)]
+            except errors.Refused as error:
+                blockers.append(blocker(error, tenant))
     pairs = [(change, step.wanted) for step, _, changes in found for change in changes]
     return (
         plan.TenantPlan(

@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler import errors
+from reconciler import errors, resources
 from reconciler.engine.setting import Setting
 from reconciler.model.server import Server
-from reconciler.ports.mysql import names, privileges
-from reconciler.ports.mysql.connection import DENIED, Connection
-from reconciler.resources import account as accounts
+from reconciler.ports.mysql import everybody, names, privileges
+from reconciler.ports.mysql.connection import AGAIN, DENIED, Connection
 
 OLDEST = (10, 5)
 """Databases carry a comment, our mark, since MariaDB 10.5 (Knowledge Base, "CREATE DATABASE")."""
@@ -50,10 +49,10 @@ def check_server(connection: Connection, server: Server, setting: Setting, *, ac
             )
         )
         return finding
-    held, levels = _held(connection, account)
+    held, levels = _held(connection, account, version)
     finding.planning = _WRITING.isdisjoint(held.union(*({p.rstrip("+") for p in found} for found in levels.values())))
     finding.refusals += _settings(server, read_only=bool(int(facts[2])), packet=int(facts[3]))
-    finding.refusals += _anonymous(connection, server)
+    finding.refusals += _everybody(connection, server)
     if acts or not finding.planning:
         finding.refusals += _missing(connection, server, setting, account, held, levels)
         finding.refusals += _policies(connection, server)
@@ -149,15 +148,17 @@ def _settings(server: Server, *, read_only: bool, packet: int) -> Iterator[error
         )
 
 
-def _anonymous(connection: Connection, server: Server) -> Iterator[errors.Refused]:
+def _everybody(connection: Connection, server: Server) -> Iterator[errors.Refused]:
     try:
-        found = connection.rows("SELECT Host FROM mysql.global_priv WHERE User = ''")
+        hosts, reaches = everybody.asked(connection)
     except errors.StatementFailed as error:
-        if error.errno in DENIED:
-            return
+        if error.errno in DENIED or error.errno in AGAIN:
+            return  # of each tenant it is said that its accounts can't be seen
         raise
-    for (host,) in found:
-        yield accounts.anonymous(server.name, str(host))
+    for host in hosts:
+        yield resources.account.anonymous(server.name, host)
+    if reaches:
+        yield resources.grants.everybodys(server.name, [(found.said, found.statement) for found in reaches])
 
 
 def _policies(connection: Connection, server: Server) -> Iterator[errors.PasswordPolicy]:
@@ -170,13 +171,13 @@ def _policies(connection: Connection, server: Server) -> Iterator[errors.Passwor
         plugins = ", ".join(sorted(str(row[0]) for row in rows))
         yield errors.PasswordPolicy(
             f"server {server.name} checks passwords ({plugins}) and refuses accounts that are made with a hash, which "
-            f"is how {accounts.PLUGIN} accounts are made here so that no password crosses the server's log",
+            f"is how {resources.account.PLUGIN} accounts are made here so that no password crosses the server's log",
             advice="Either SET GLOBAL strict_password_validation = OFF; or "
             + " ".join(f"UNINSTALL PLUGIN {row[0]!s};" for row in rows),
         )
 
 
-def _held(connection: Connection, account: str) -> tuple[frozenset[str], dict[str, frozenset[str]]]:
+def _held(connection: Connection, account: str, version: str) -> tuple[frozenset[str], dict[str, frozenset[str]]]:
     """The account's global privileges; and by the database part of a grant those there, which end with ``+`` if it may
     pass them on.
     """
@@ -193,8 +194,7 @@ def _held(connection: Connection, account: str) -> tuple[frozenset[str], dict[st
             found[str(level)].add(privilege + ("+" if grantable == "YES" else ""))
         else:
             held |= {privilege, privileges.GRANT_OPTION} if grantable == "YES" else {privilege}
-    # SUPER holds what later versions split off it (Knowledge Base, "GRANT": CONNECTION ADMIN).
-    if "SUPER" in held:
+    if "SUPER" in held and privileges.super_holds_the_rest(version):
         held.add("CONNECTION ADMIN")
     return frozenset(held), {level: frozenset(there) for level, there in found.items()}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reconciler import errors
+from reconciler import errors, resources
 from reconciler.engine import guard
 from reconciler.engine.setting import Setting
 from reconciler.model import names
@@ -29,11 +29,6 @@ from reconciler.ports.clock import Clock, stamp
 from reconciler.ports.session import Session
 from reconciler.ports.store import journal, leases, records
 from reconciler.ports.store import store as stores
-from reconciler.resources import account, condemned
-from reconciler.resources.account import Account
-from reconciler.resources.database import Database
-from reconciler.resources.final_dump import FinalDump, Rehearsal
-from reconciler.resources.grants import ALL, Grants
 from reconciler.resources.resource import Resource
 
 PENDING_ID = "0" * 32
@@ -53,7 +48,7 @@ def steps(tenant: Tenant[Any, Any], given: Given) -> Iterator[Step[Resource]]:
             accounts.append((user, host, secrets[name].mark))
     yield Step(
         "check",
-        condemned.Condemned(
+        resources.Condemned(
             tenant.name,
             server,
             database,
@@ -63,13 +58,16 @@ def steps(tenant: Tenant[Any, Any], given: Given) -> Iterator[Step[Resource]]:
             lives=bool(tenant.former),
         ),
     )
-    yield Step("dump", FinalDump(tenant.name, server, database, tenant.data))
+    yield Step("dump", resources.FinalDump(tenant.name, server, database, tenant.data))
     if database:
         secret = given.secret(REHEARSAL, Recipe.DATABASE_PASSWORD)
-        yield Step("rehearsal", Database(tenant.name, server, scratch, ((visitor, host),), recorded=False))
-        yield Step("rehearsal", Account(server, visitor, host, secret, "loads the dump", recorded=False))
-        yield Step("rehearsal", Grants(server, visitor, host, scratch, frozenset({ALL}), "it loads the dump"))
-        yield Step("rehearsal", Rehearsal(tenant.name, server, database, scratch, visitor, host, secret))
+        yield Step("rehearsal", resources.Database(tenant.name, server, scratch, ((visitor, host),), recorded=False))
+        yield Step("rehearsal", resources.Account(server, visitor, host, secret, "loads the dump", recorded=False))
+        yield Step(
+            "rehearsal",
+            resources.Grants(server, visitor, host, scratch, frozenset({resources.ALL}), "it loads the dump"),
+        )
+        yield Step("rehearsal", resources.Rehearsal(tenant.name, server, database, scratch, visitor, host, secret))
 
 
 def scratch_of(tenant: Tenant[Any, Any], transaction: str) -> str:
@@ -122,14 +120,14 @@ def forward(changes: Sequence[Change], session: Session) -> list[Leftover]:
     """Destroy what the journal lists; what is still there afterwards, and why. Errors: connections that break."""
     listed, reason = _listed(changes), ""
     try:
-        condemned.destroy(listed, session)
+        resources.condemned.destroy(listed, session)
     except (errors.ConnectionLost, errors.ServerUnreachable):
         raise
     except errors.ReconcileError as error:
         reason = error.message
     return [
-        Leftover(condemned.Condemned.kind, what, f"not destroyed yet: {reason or 'unknown'}", "reconcile recover")
-        for what in condemned.left(listed, session)
+        Leftover(resources.Condemned.kind, what, f"not destroyed yet: {reason or 'unknown'}", "reconcile recover")
+        for what in resources.condemned.left(listed, session)
     ]
 
 
@@ -147,13 +145,13 @@ def write_commit(
     """
     number = journal.append(connection, transaction, "committed", {}, token=lease.token, at=at)
     journal.advance(connection, transaction, TransactionState.COMMITTED, token=lease.token, at=at)
-    if not condemned.lives(_listed(changes)):
+    if not resources.condemned.lives(_listed(changes)):
         records.forget(connection, tenant)
         return number
     record = records.load(connection, [tenant])[tenant]
     database = f"{record.server}/{record.database}"
     accounts = [
-        account.address(record.server, user, record.client_host)
+        resources.account.address(record.server, user, record.client_host)
         for user in (names.owner(record.database), names.application(record.database))
     ]
     facts = {
@@ -169,5 +167,5 @@ def write_commit(
 
 
 def _listed(changes: Sequence[Change]) -> Change:
-    [listed] = [change for change in changes if change.resource == condemned.Condemned.kind]
+    [listed] = [change for change in changes if change.resource == resources.Condemned.kind]
     return listed

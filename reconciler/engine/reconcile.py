@@ -6,13 +6,14 @@ way, and lets one ``Saga`` a tenant do what the look found, several at once.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler import errors
-from reconciler.engine import crew, foundation, memo, objections, observe, outbox, planner, removal, snapshot, sweep
+from reconciler.engine import foundation, memo, objections, observe, outbox, planner, removal, strays, sweep, unsettled
 from reconciler.engine import held as holding
 from reconciler.engine import purge as purging
 from reconciler.engine.progress import Progress
@@ -23,9 +24,15 @@ from reconciler.model.given import Given
 from reconciler.model.goal import Goal
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.record import Record
-from reconciler.model.saved import SavedPlan
 from reconciler.model.tenant import Tenant
 from reconciler.ports.store import journal, leases
+
+if TYPE_CHECKING:
+    from reconciler.engine import crew
+    from reconciler.model.saved import SavedPlan
+
+_FEW = 200
+"""Of so many chosen tenants only their own records are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +60,37 @@ def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Pla
 
     Errors: ``ServerUnreachable`` if the central server, or every server, can't be reached; ``PlatformMisconfigured``.
     """
-    known = setting.records()
+    known = _known(setting, options)
     tenants, others = _work(setting, options, known)
-    with observe.overview(setting, tenants, deep=options.deep) as look:
+    everybody = {*known, *(tenant.name for tenant in tenants)}
+    with observe.overview(setting, tenants, deep=options.deep, everybody=not options.tenants) as look:
         refused = objections.of_servers(setting, {tenant.server.name for tenant in tenants}, look, acts=acts)
         platform = _platform(look, refused[setting.place.central_server])
-        left = objections.left_behind(setting, known)
+        left = functools.cache(lambda: objections.left_behind(setting, setting.records_without(_present(setting))))
         planned, notes = [], memo.Memo(setting, look.sight, whole=not options.tenants)
-        for tenant in tenants:
-            entry = _planned(setting, tenant, known.get(tenant.name), notes, refused)
-            planned.append(objections.unclaimed(setting, tenant, entry, left) if tenant.goal is Goal.PRESENT else entry)
+        today = setting.ports.clock.now().date().isoformat()
+        work = [(tenant, _given(setting, tenant, known, today)) for tenant in reversed(tenants)]
+        notes.recall(work)
+        del known, tenants
+        while work:  # what is known of a tenant goes with its turn: of ten thousand at once it would be much
+            tenant, given = work.pop()
+            entry = _planned(setting, tenant, given, notes, refused)
+            look.sight.let_go(tenant.name)
+            if entry.changes and tenant.goal is Goal.PRESENT:
+                entry = objections.unclaimed(setting, tenant, entry, left())
+            planned.append(entry)
         notes.save()
-    planned += others
+        open_now = unsettled.transactions(setting, options.tenants)
+        everybody.update(entry.tenant for entry in open_now)
+        planned += strays.found(setting, look.sight, everybody)
+    planned = unsettled.said([*planned, *others], open_now)
     return plans.Plan(
         revision=setting.revision,
         created_at=setting.ports.clock.stamp(),
         deep=options.deep,
         tenants=tuple(sorted(planned, key=lambda entry: entry.tenant)),
         platform=platform,
-        snapshot=snapshot.taken(setting),
+        snapshot=observe.taken(setting),
     )
 
 
@@ -140,6 +159,8 @@ def purge(setting: Setting, name: str, progress: Progress, *, now: bool) -> Outc
 
 def recover(setting: Setting, progress: Progress) -> list[Outcome]:
     """Settle every transaction that a dead process left open. Safe to run at any time, and more than once."""
+    from reconciler.engine import crew  # who only plans does without all that acts
+
     store = setting.opened()
     tools = crew.tools_of(setting, progress)
     held = setting.leases()
@@ -156,11 +177,14 @@ def recover(setting: Setting, progress: Progress) -> list[Outcome]:
 
 
 def _carried_out(setting: Setting, options: Options, progress: Progress, planned: plans.Plan) -> list[Outcome]:
-    store, known = setting.opened(), setting.records()
+    from reconciler.engine import crew
+
+    store, known = setting.opened(), _known(setting, options)
     removal.remember(setting, known, options.tenants)
     tenants, others = _work(setting, options, known)
     by_name = {tenant.name: tenant for tenant in tenants}
-    spoken_of = [*by_name, *(entry.tenant for entry in others)]
+    stuck = [entry.tenant for entry in planned.tenants if unsettled.settleable(entry)]
+    spoken_of = {*by_name, *(entry.tenant for entry in others), *stuck}
     open_before = {entry.tenant for entry in store.read(lambda c: journal.unsettled(c, spoken_of))}
     work, waiting, outcomes = [], [], []
     for entry in planned.tenants:
@@ -169,14 +193,16 @@ def _carried_out(setting: Setting, options: Options, progress: Progress, planned
                 work.append(by_name[entry.tenant])
         elif entry.action is plans.Action.ORPHANED or (entry.action is plans.Action.UNCHANGED and not open_before):
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
-        elif entry.blockers and not (entry.tenant in by_name and (entry.tenant in open_before or _ours_by_now(entry))):
+        elif unsettled.without(entry).blockers and not (
+            entry.tenant in by_name and (entry.tenant in open_before or ours_by_now(entry))
+        ):
             outcomes.append(crew.blocked(entry))
         elif entry.action is plans.Action.UNCHANGED and entry.tenant not in open_before:
             outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
         elif entry.tenant in by_name:
             work.append(by_name[entry.tenant])
         elif entry.tenant in open_before:
-            waiting.append(entry.tenant)  # it is held, and a hold stops no recovery
+            waiting.append(entry.tenant)  # it is held, or nobody wants it, and neither stops a recovery
         else:
             outcomes.append(crew.stale(entry.tenant, ["somebody else has changed it: plan again"]))
     held = setting.leases()
@@ -197,12 +223,14 @@ def _carried_out(setting: Setting, options: Options, progress: Progress, planned
     return sorted(outcomes, key=lambda outcome: outcome.tenant)
 
 
-def _ours_by_now(entry: plans.TenantPlan) -> bool:
+def ours_by_now(entry: plans.TenantPlan) -> bool:
     """Whether what was in the way may be of another process of ours, which has ended since: its lease tells."""
     return all(blocker.code == errors.ForeignObject.code for blocker in entry.blockers)
 
 
 def _crew(setting: Setting, options: Options, progress: Progress, held: leases.Leases) -> crew.Crew:
+    from reconciler.engine import crew
+
     return crew.Crew(
         setting,
         progress,
@@ -245,12 +273,14 @@ def _bind(setting: Setting, saved: SavedPlan) -> None:
 
 def _reviewed(setting: Setting, saved: SavedPlan) -> tuple[str, ...]:
     """The tenants of a saved plan that the specs still have."""
-    known = setting.records()
-    there = {tenant.name for tenant in setting.tenants(known)} | {name for name in saved.tenants if name in known}
+    known = setting.records(saved.tenants)
+    there = {tenant.name for tenant in setting.tenants(known, {*saved.tenants})} | known.keys()
     return tuple(name for name in saved.tenants if name in there)
 
 
 def _gone(saved: SavedPlan, there: Collection[str]) -> list[Outcome]:
+    from reconciler.engine import crew
+
     return [
         crew.stale(name, [f"it is not to be worked on any more; the plan would {entry.action.value} it"])
         for name, entry in saved.tenants.items()
@@ -281,6 +311,22 @@ def _work(
     return work, [*others, *waiting]
 
 
+def _known(setting: Setting, options: Options) -> Mapping[str, Record]:
+    """The records that count: of the chosen tenants only theirs, unless one of them is to go, or its database is. Who
+    may go hangs on everybody who goes.
+    """
+    if not options.tenants or len(options.tenants) > _FEW:
+        return setting.records()
+    found = setting.records(options.tenants)
+    leaves = not found.keys() <= _present(setting)
+    parts = any(tenant.former for tenant in setting.tenants(found, {*options.tenants}))
+    return setting.records() if leaves or parts else found
+
+
+def _present(setting: Setting) -> set[str]:
+    return {document.name for document in setting.specs.tenants}
+
+
 def _chosen(setting: Setting, options: Options, known: Mapping[str, Record]) -> list[Tenant[Any, Any]]:
     wanted = set(options.tenants)
     tenants = setting.tenants(known, wanted)
@@ -290,19 +336,20 @@ def _chosen(setting: Setting, options: Options, known: Mapping[str, Record]) -> 
     return tenants
 
 
+def _given(setting: Setting, tenant: Tenant[Any, Any], known: Mapping[str, Record], today: str) -> Given:
+    return Given(today=today, revision=setting.revision_of(tenant), record=known.get(tenant.name))
+
+
 def _planned(
     setting: Setting,
     tenant: Tenant[Any, Any],
-    record: Record | None,
+    given: Given,
     notes: memo.Memo,
     refused: Mapping[str, errors.ReconcileError | list[errors.Refused]],
 ) -> plans.TenantPlan:
     found = refused.get(tenant.server.name, [])
     if isinstance(found, errors.ReconcileError):
         return planner.refusal(tenant, found)
-    given = Given(
-        today=setting.ports.clock.now().date().isoformat(), revision=setting.revision_of(tenant), record=record
-    )
     try:
         planned = notes.planned(tenant, given)
     except errors.ServerUnreachable as error:

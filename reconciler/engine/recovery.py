@@ -257,10 +257,16 @@ def _session(tools: Tools, lease: Lease, transaction: journal.Transaction, entri
         fence=lambda: leases.check(tools.store, lease),
         reveal=lambda secret: tools.reveal(transaction.tenant, secret),
         sign=_never_signs,
+        committed=lambda identity: _committed(tools, transaction.tenant, identity),
         dropping=frozenset(
             (kind, name) for entry in entries if entry.kind == "dropping" for kind, name in entry.body["names"]
         ),
     )
+
+
+def _committed(tools: Tools, tenant: str, identity: str) -> bool:
+    found = tools.store.read(lambda connection: journal.find(connection, identity))
+    return found is not None and (found.id, found.tenant, found.state) == (identity, tenant, TransactionState.COMMITTED)
 
 
 def _never_signs(_terms: Mapping[str, object]) -> bytes:

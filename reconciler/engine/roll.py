@@ -54,7 +54,7 @@ class Roll:
 
 def call(setting: Setting) -> Roll:
     """Call the roll. Errors: ``ServerUnreachable`` of the central server, ``StoreFailed``."""
-    known = {name: _short(record) for name, record in setting.records().items()}
+    known = setting.records(each=_short)
     everyone = removal.guarded(setting, known, setting.tenants(known), allowed=None)
     tenants = {tenant.name: tenant for tenant in everyone}
     with observe.overview(setting, [], deep=False) as look:
@@ -129,5 +129,5 @@ def _against(setting: Setting, roll: Roll, server: str) -> errors.ReconcileError
 
 def _short(record: Record) -> Record:
     """Of ten thousand tenants nothing is kept that only the work on one of them needs."""
-    facts = {name: fact for name, fact in record.facts.items() if name in removal.LASTING}
+    facts = {name: record.facts[name] for name in removal.LASTING if name in record.facts}
     return replace(record, tokens={}, secrets={}, facts=facts)

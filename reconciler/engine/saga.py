@@ -191,7 +191,7 @@ class Saga:
         self._step = "verification"
         self.progress.proving(self.tenant.name)
         provisional = self._after(given)
-        again, _ = self._planned(replace(given, record=provisional), deep=True)
+        again, _ = self._planned(replace(given, record=provisional), deep=True, last=True)
         left = sorted(_needed(again) - self._stood)
         if left:
             raise errors.VerificationFailed(
@@ -263,9 +263,10 @@ class Saga:
         if self.lease.lost.is_set():
             raise errors.LeaseLost(f"the lease of tenant {self.tenant.name} was lost")
 
-    def _planned(self, given: Given, *, deep: bool) -> tuple[plans.TenantPlan, list[Resource]]:
+    def _planned(self, given: Given, *, deep: bool, last: bool = False) -> tuple[plans.TenantPlan, list[Resource]]:
         product = self.setting.products[self.tenant.product]
         sight = observe.close_up(self.setting, self._hands(), self.tenant, deep=deep)
+        sight.written, sight.last = self._facts.keys(), last
         return planner.plan_tenant(product, self.tenant, given, sight)
 
     def _after(self, given: Given) -> Record:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler import errors, products
 from reconciler.engine import specs as reading
@@ -15,17 +15,19 @@ from reconciler.engine.keyring import KeyFolder
 from reconciler.model.receiver import Receiver
 from reconciler.model.record import Record
 from reconciler.model.server import PasswordSource, Server, Tls
-from reconciler.model.snapshot import Snapshot
 from reconciler.model.tenant import Tenant
 from reconciler.ports import git
-from reconciler.ports.mirror import Commit
 from reconciler.ports.ports import Ports
 from reconciler.ports.session import Place
-from reconciler.ports.store import leases, records
+from reconciler.ports.store import engines, leases, records
 from reconciler.ports.store import store as stores
 from reconciler.products.product import Product
 from reconciler.spec import load, passwords, platform, tree
 from reconciler.spec.document import Document
+
+if TYPE_CHECKING:
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.ports.mirror import Commit
 
 PATIENCE_SECONDS = 60.0
 
@@ -69,17 +71,26 @@ class Setting:
         """The store. Errors: ``PlatformMisconfigured`` where none has been made yet."""
         if self.store is None:
             raise errors.PlatformMisconfigured(
-                f"there is no state store at {self.platform.state.url} yet",
+                f"there is no state store at {engines.shown(self.platform.state.url)} yet",
                 advice="`reconcile apply` makes it. If there was one, put it back before anything is applied.",
             )
         return self.store
 
-    def records(self, wanted: Iterable[str] | None = None) -> dict[str, Record]:
-        """What the store knows of tenants; nothing where there is no store yet."""
+    def records(
+        self, wanted: Iterable[str] | None = None, *, each: Callable[[Record], Record] = lambda record: record
+    ) -> dict[str, Record]:
+        """What the store knows of tenants, each as ``each`` leaves it; nothing where there is no store yet."""
         if self.snapshot is not None:
             chosen = None if wanted is None else {*wanted}
-            return {name: entry for name, entry in self.snapshot.records.items() if chosen is None or name in chosen}
-        return self.store.read(lambda connection: records.load(connection, wanted)) if self.store else {}
+            found = self.snapshot.records.items()
+            return {name: each(entry) for name, entry in found if chosen is None or name in chosen}
+        return self.store.read(lambda connection: records.load(connection, wanted, each=each)) if self.store else {}
+
+    def records_without(self, present: Collection[str]) -> dict[str, Record]:
+        """What the store knows of the tenants that are not among those ``present``."""
+        if self.snapshot is not None or self.store is None:
+            return {name: entry for name, entry in self.records().items() if name not in present}
+        return self.store.read(lambda connection: records.load(connection, records.names(connection) - {*present}))
 
     def revision_of(self, tenant: Tenant[Any, Any]) -> str:
         """What a tenant stands at when this is applied: the commit, or without git a digest of its own spec."""

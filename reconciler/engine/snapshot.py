@@ -8,7 +8,6 @@ by random ones, so that not even equal passwords can be told.
 
 from __future__ import annotations
 
-import datetime as dt
 import gzip
 import hmac
 import io
@@ -20,11 +19,10 @@ from typing import Any, Final
 
 import reconciler
 from reconciler import errors
-from reconciler.engine import observe, removal
+from reconciler.engine import observe, removal, unsettled
 from reconciler.engine.setting import Setting
 from reconciler.licensing import armor, keys
 from reconciler.licensing import format as signed_file
-from reconciler.model import plan as plans
 from reconciler.model import snapshot as model
 from reconciler.model.given import Given
 from reconciler.model.goal import Goal
@@ -105,15 +103,6 @@ def recalled(setting: Setting, found: model.Snapshot) -> Setting:
     return replace(setting, snapshot=found, store=None, place=place)
 
 
-def taken(setting: Setting) -> plans.Taken | None:
-    """Of when the setting's snapshot is, and its age; None if there is none."""
-    if setting.snapshot is None:
-        return None
-    created = dt.datetime.fromisoformat(setting.snapshot.created_at)
-    age = (setting.ports.clock.now() - created).total_seconds()
-    return plans.Taken(setting.snapshot.created_at, max(0, int(age)))
-
-
 def _look(setting: Setting, known: Mapping[str, Record]) -> model.Snapshot:
     mask = _Mask(setting.ports.entropy, known.values())
     created_at, files = setting.ports.clock.stamp(), setting.ports.files
@@ -140,7 +129,7 @@ def _look(setting: Setting, known: Mapping[str, Record]) -> model.Snapshot:
             servers={
                 name: _server(setting, server, sight, refusals[name], mask) for name, server in setting.servers.items()
             },
-            rows=mask.everywhere(remembered.kept(lambda: _central(sight))),
+            rows=mask.everywhere(remembered.kept(lambda: _central(setting, known, sight))),
             deliveries=listed.taken(files, setting.place.deliveries, delivery.MANIFEST),
             trash=listed.taken(files, setting.place.trash, delivery.MANIFEST),
             records={name: mask.record(record) for name, record in sorted(known.items())},
@@ -201,13 +190,18 @@ def _server(
     )
 
 
-def _central(sight: Recording) -> dict[str, Any]:
+def _central(setting: Setting, known: Mapping[str, Record], sight: Recording) -> dict[str, Any]:
+    """The central rows, but those of tenants that were being made: theirs may be undone yet."""
+    made = {entry.tenant for entry in unsettled.transactions(setting, ())}
+    tables = sight.central.tables
+    made |= {entry.tenant for entry in unsettled.transactions(setting, ())}
     return {
         table: {
             tenant: [{column: rows.plain(value) for column, value in row.items()} for row in found]
             for tenant, found in by_tenant.items()
+            if tenant in known or tenant not in made
         }
-        for table, by_tenant in sight.central.tables.items()
+        for table, by_tenant in tables.items()
     }
 
 

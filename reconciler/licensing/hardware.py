@@ -7,7 +7,6 @@ normalized before it is hashed, and one that identifies nothing matches nothing.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -104,7 +103,7 @@ def digest(salt: str, component: str, value: str) -> str | None:
     normalized = normalize(component, value)
     if normalized is None:
         return None
-    return hmac.new(bytes.fromhex(salt), f"{component}:{normalized}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(bytes.fromhex(salt), f"{component}:{normalized}".encode(), "sha256").hex()
 
 
 def enroll(name: str, values: Mapping[str, str], salt: str) -> terms.Device:

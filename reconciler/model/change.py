@@ -32,6 +32,8 @@ class Change:
     """Whether undoing it drops something that can't be made again from the journal (a database, an account)."""
     takes_away: bool = field(default=False)
     """Whether doing it takes something away that is in use: a privilege, a row, an open account."""
+    taken: tuple[str, ...] = field(default=())
+    """What of the thing that is, where it is not the whole: each privilege with its level."""
 
     def as_data(self) -> dict[str, Any]:
         """The change as the journal keeps it."""
@@ -48,6 +50,7 @@ class Change:
             "details": [list(detail) for detail in self.details],
             "destroys": self.destroys,
             "takesAway": self.takes_away,
+            **({"taken": list(self.taken)} if self.taken else {}),
         }
 
     @staticmethod
@@ -66,4 +69,5 @@ class Change:
             details=tuple((name, old, new) for name, old, new in data["details"]),
             destroys=data["destroys"],
             takes_away=data["takesAway"],
+            taken=tuple(data.get("taken", ())),
         )

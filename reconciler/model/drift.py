@@ -82,11 +82,24 @@ ROUTINE_ADDED: Final = _report("routine-added", "a function or procedure was add
 EVENT_GONE: Final = _block("event-gone", "a scheduled event was dropped", "schema-drift", _NAMED)
 EVENT_CHANGED: Final = _block("event-changed", "a scheduled event was changed", "schema-drift", _NAMED, Look.DEEP)
 EVENT_ADDED: Final = _report("event-added", "a scheduled event was added", "its name; nothing is taken away")
+EVENT_DEFINER: Final = _report(
+    "event-definer",
+    "a scheduled event runs as another account than the tenant's own",
+    "as whom; it is the tenant's own again once it was disabled and an apply enabled it",
+    Look.DEEP,
+)
 SCHEMA_BEHIND: Final = _report(
     "schema-behind", "the product's schema has files that the tenant has not got", "the files that are missing"
 )
 ACCOUNT_OPTIONS: Final = _report(
-    "account-options", "an account got limits, a TLS requirement or a default role", "what it got"
+    "account-options",
+    "an account got limits, a TLS requirement, a default role or a password that expires",
+    "what it got; a change that needs it to log in is blocked where it can't, with the statement",
+)
+CENTRAL_STRAY: Final = _report(
+    "central-stray",
+    "central rows bear this platform's id, and their tenant is not on record",
+    "in which tables, in a plan of all tenants",
 )
 
 CLASSES: Final[tuple[Drift, ...]] = (
@@ -101,14 +114,31 @@ CLASSES: Final[tuple[Drift, ...]] = (
         "login-refused",
         "the server refuses the delivered credential for another reason",
         "login-refused",
-        "the server's words",
+        "the server's words, and for a password that expired the statement",
         Look.DEEP,
     ),
     _repair("privilege-gone", "a privilege was revoked", "grants", "granted again"),
-    _repair("privilege-extra", "a privilege too many, on the tenant's database or elsewhere", "grants", "revoked"),
+    _repair(
+        "privilege-extra",
+        "a privilege too many, on the tenant's database or where the provisioning account may pass it on",
+        "grants",
+        "revoked",
+    ),
+    _block(
+        "privilege-elsewhere",
+        "a privilege where the provisioning account may not pass it on, and so can't revoke it",
+        "isolation",
+        _STATEMENT,
+    ),
     _repair("grant-option", "an account may pass its privileges on", "grants", "revoked"),
     _block("privilege-global", "an account got a global privilege, or one by a wildcard", "isolation", _STATEMENT),
     _block("grant-reaching", "a grant of somebody else reaches the database", "isolation", _REVOKE),
+    _block(
+        "grant-everybody",
+        "everybody may do something: a grant to PUBLIC, or a row of mysql.db for no user",
+        "isolation",
+        _STATEMENT,
+    ),
     _block("grant-waiting", "a grant waits for a database that is to be made", "isolation", _REVOKE),
     _block("role-reaching", "a role reaches the database", "isolation", _REVOKE),
     _block("role-granted", "an account was given a role", "isolation", _STATEMENT),
@@ -132,6 +162,7 @@ CLASSES: Final[tuple[Drift, ...]] = (
     EVENT_GONE,
     EVENT_CHANGED,
     EVENT_ADDED,
+    EVENT_DEFINER,
     _repair("event-asleep", "a scheduled event was disabled", "events", "enabled again"),
     SCHEMA_BEHIND,
     _block(
@@ -154,6 +185,10 @@ CLASSES: Final[tuple[Drift, ...]] = (
     _repair("central-changed", "a central row was changed", "central-rows", _ROW),
     _repair("central-extra", "a central row too many", "central-rows", "withdrawn"),
     _block("central-double", "two central rows with one key", "double-row", "the table and the key"),
+    _block(
+        "central-damaged", "the central database lost a table or a column", "central-damaged", "which, and the ways"
+    ),
+    CENTRAL_STRAY,
     _block("central-foreign", "a central row became another platform's", "foreign", "whose it is"),
     _repair("central-state", "a central row has another state", "activation", "set again, all rows at once"),
     _repair("license-changed", "the license was changed by hand in the central database", "central-rows", _ROW),

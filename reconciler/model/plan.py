@@ -52,12 +52,14 @@ class Unknown:
 
 HELD = "held"
 """The code of the report on a tenant that somebody wants left as it is."""
+OPEN = "open"
+"""The code of the report on a tenant with a transaction that has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Something that is not as it was made and that nothing is done about. ``code`` is that of a class of drift, or
-    ``HELD``.
+    """Something that is not as it was made and that nothing is done about. ``code`` is that of a class of drift,
+    ``HELD`` or ``OPEN``.
     """
 
     code: str
@@ -102,7 +104,10 @@ class TenantPlan:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Of when the snapshot is that a plan was made from, and how old it was then, in whole seconds."""
+    """Of when the snapshot is that a plan was made from, and how old it was then, in whole seconds.
+
+    It is less than 0 where the clock that made it is ahead.
+    """
 
     created_at: str
     age: int

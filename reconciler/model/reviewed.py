@@ -99,12 +99,8 @@ def objection(review: Review, now: plans.TenantPlan) -> str:
         return "" if now.action is plans.Action.REPAIR else _absent(review, now)
     if not saved.milder(kept.action, now):
         return f"would {now.action.value} it, and the reviewed one would {kept.action.value} it"
-    more = [thing for thing in sorted(saved.taken(now)) if _thing(thing) not in kept.taken]
-    if not more:
-        return ""
-    shown = ", ".join(f"{resource} {name}" for resource, name in more[:3])
-    others = f" and {len(more) - 3} more" if len(more) > 3 else ""
-    return f"takes away what the reviewed one leaves: {shown}{others}"
+    more = [thing for thing in saved.taken(now) if _thing(thing) not in kept.taken]
+    return f"takes away what the reviewed one leaves: {saved.listed(more)}" if more else ""
 
 
 def _absent(review: Review, now: plans.TenantPlan) -> str:
@@ -151,5 +147,5 @@ def _short(fingerprint: str) -> str:
     return fingerprint.removeprefix("sha256:")[:_HEX]
 
 
-def _thing(thing: tuple[str, str]) -> str:
+def _thing(thing: saved.Thing) -> str:
     return _short(plans.digest(list(thing)))

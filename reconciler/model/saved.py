@@ -7,9 +7,9 @@ can have anything done by editing it. Its digest only tells a damaged file from 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from reconciler import errors
 from reconciler.model import plan as plans
@@ -17,17 +17,23 @@ from reconciler.model import plan as plans
 FORMAT: Final = 1
 _KIND: Final = "reconciler/plan"
 
+Thing = tuple[str, ...]
+"""Something that is taken away: resource, name, and the part of it where it is not the whole."""
+
+_SHOWN: Final = 3
+_T = TypeVar("_T")
+
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """What was reviewed of one tenant. ``taken`` are the changes that take something away, as (resource, name)."""
+    """What was reviewed of one tenant. ``taken`` is what its changes take away, as ``taken`` says it."""
 
     tenant: str
     action: plans.Action
     fingerprint: str
     spec: str
     observed: Mapping[str, str]
-    taken: frozenset[tuple[str, str]]
+    taken: frozenset[Thing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +67,22 @@ def save(found: plans.Plan, platform_id: str) -> str:
 def load(text: str | bytes, file: str) -> SavedPlan:
     """The plan in a file. Errors: ``PlanUnusable`` for what no ``plan --out`` of this version wrote."""
     try:
-        said = json.loads(text)
+        said = json.loads(text, object_pairs_hook=_once)
         written = said.pop("digest")
-        if (said["kind"], said["formatVersion"]) != (_KIND, FORMAT):
-            raise errors.PlanUnusable(f"{file} has format {said['kind']} {said['formatVersion']}, not {_KIND} {FORMAT}")
+        kind, version = said["kind"], said["formatVersion"]
+        if type(version) is not int or (kind, version) != (_KIND, FORMAT):  # true equals 1
+            raise errors.PlanUnusable(f"{file} has format {kind!s:.40} {version!s:.40}, not {_KIND} {FORMAT}")
         if plans.digest(said) != written:
             raise errors.PlanUnusable(f"{file} was changed after it was saved: its digest does not fit")
         return SavedPlan(
-            platform_id=said["platformId"],
-            revision=said["revision"],
-            created_at=said["createdAt"],
-            deep=said["deep"],
-            platform=tuple(said["platform"]),
-            tenants={entry["tenant"]: _reviewed(entry) for entry in said["tenants"]},
+            platform_id=_of(str, said["platformId"]),
+            revision=_of(str, said["revision"]),
+            created_at=_of(str, said["createdAt"]),
+            deep=_of(bool, said["deep"]),
+            platform=tuple(_of(str, summary) for summary in _of(list, said["platform"])),
+            tenants=_once([(_of(str, entry["tenant"]), _reviewed(entry)) for entry in _of(list, said["tenants"])]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise errors.PlanUnusable(f"{file} is no saved plan: {type(error).__name__} {error}") from error
 
 
@@ -90,13 +97,26 @@ def moved(reviewed: Reviewed, now: plans.TenantPlan) -> list[str]:
         if now.observed and reviewed.observed.get(address) != now.observed.get(address)
     ]
     if not said and now.fingerprint != reviewed.fingerprint:
-        said.append(f"what would be done is now {now.action.value}, and other than what was reviewed")
+        said.append(_otherwise(now))
     return said
 
 
-def no_riskier(reviewed: Reviewed, now: plans.TenantPlan) -> bool:
-    """Whether the plan of now holds no kind of action that the reviewed one had not, and takes nothing else away."""
-    return milder(reviewed.action, now) and taken(now) <= reviewed.taken
+def riskier(reviewed: Reviewed, now: plans.TenantPlan) -> str:
+    """In what the plan of now is riskier than the reviewed one, in words; empty if in nothing.
+
+    It is where its kind of action is, or where it takes away what the reviewed one leaves.
+    """
+    if not milder(reviewed.action, now):
+        return f"what would be done now is riskier: {now.action.value} instead of {reviewed.action.value}"
+    if more := taken(now) - reviewed.taken:
+        return f"what would be done now is riskier: it takes away what the reviewed plan leaves: {listed(more)}"
+    return ""
+
+
+def listed(things: Collection[Thing]) -> str:
+    """Some of the things, and how many more there are."""
+    shown = [f"{' '.join(thing[:2])}{f' ({thing[2]})' if thing[2:] else ''}" for thing in sorted(things)]
+    return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
 
 
 def milder(action: plans.Action, now: plans.TenantPlan) -> bool:
@@ -105,9 +125,26 @@ def milder(action: plans.Action, now: plans.TenantPlan) -> bool:
     return not now.blockers and order.index(now.action) >= order.index(action)
 
 
-def taken(now: plans.TenantPlan) -> frozenset[tuple[str, str]]:
-    """The changes of a plan that take something away, as (resource, name)."""
-    return frozenset((change.resource, change.name) for change in now.changes if change.takes_away)
+def taken(now: plans.TenantPlan) -> frozenset[Thing]:
+    """What the changes of a plan take away."""
+    return _taken((change.resource, change.name, change.taken) for change in now.changes if change.takes_away)
+
+
+def _taken(changes: Iterable[tuple[str, str, Sequence[str]]]) -> frozenset[Thing]:
+    return frozenset(
+        (resource, name, *part)
+        for resource, name, parts in changes
+        for part in ([(part,) for part in parts] if parts else [()])
+    )
+
+
+def _otherwise(now: plans.TenantPlan) -> str:
+    """What is said of a tenant whose things are as they were, and whose plan is another one."""
+    if now.blockers:
+        return f"it is blocked now: {now.blockers[0].message}"
+    if not now.changes:
+        return "nothing is left to do: the tenant is in sync already"
+    return f"what would be done is now {now.action.value}, and other than what was reviewed"
 
 
 def _tenant(entry: plans.TenantPlan) -> dict[str, Any]:
@@ -126,6 +163,7 @@ def _tenant(entry: plans.TenantPlan) -> dict[str, Any]:
                 "action": change.action,
                 "summary": change.summary,
                 "takesAway": change.takes_away,
+                "taken": list(change.taken),
             }
             for change in entry.changes
         ],
@@ -136,8 +174,28 @@ def _reviewed(entry: Mapping[str, Any]) -> Reviewed:
     return Reviewed(
         tenant=entry["tenant"],
         action=plans.Action(entry["action"]),
-        fingerprint=entry["fingerprint"],
-        spec=entry["spec"],
-        observed=entry["observed"],
-        taken=frozenset((change["resource"], change["name"]) for change in entry["changes"] if change["takesAway"]),
+        fingerprint=_of(str, entry["fingerprint"]),
+        spec=_of(str, entry["spec"]),
+        observed={address: _of(str, look) for address, look in _of(dict, entry["observed"]).items()},
+        taken=_taken(
+            (_of(str, change["resource"]), _of(str, change["name"]), [_of(str, part) for part in change["taken"]])
+            for change in _of(list, entry["changes"])
+            if _of(bool, change["takesAway"])
+        ),
     )
+
+
+def _of(kind: type[_T], found: object) -> _T:
+    if type(found) is not kind:
+        raise TypeError(f"{found!r:.40} stands where a {kind.__name__} belongs")
+    return found
+
+
+def _once(pairs: Sequence[tuple[str, _T]]) -> dict[str, _T]:
+    """Errors: ``ValueError`` for a key that stands there twice, of which the last would win."""
+    found: dict[str, _T] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{key!r:.40} stands there twice")
+        found[key] = value
+    return found

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from reconciler.ports.mirror import Commit
+if TYPE_CHECKING:
+    from reconciler.ports.mirror import Commit
 
 _SECONDS = 10
 
@@ -48,6 +50,8 @@ def last_commit(root: Path, path: str) -> Commit | None:
     """The last commit of the checkout that touched ``path`` below ``root``; None if there is none, or no checkout."""
     if not any((folder / ".git").exists() for folder in (root, *root.resolve().parents)):
         return None
+    from reconciler.ports.mirror import Commit
+
     found = (_git(root, "log", "-1", "--format=%H%x00%an <%ae>%x00%cI%x00%s", "--", path) or "").split("\0")
     return Commit(*found) if len(found) == 4 else None
 

@@ -8,19 +8,23 @@ hex of SHA1(SHA1(password)) (MariaDB Knowledge Base, "Authentication Plugin - my
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import os
 import secrets
 import string
 import uuid
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import argon2
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from reconciler import errors
 from reconciler.model.secret import Drawn, Recipe, Secret
+
+if TYPE_CHECKING:
+    import argon2
 
 _ALPHABET = string.ascii_letters + string.digits
 # Letters and digits only: everything else reads differently in some .env parser. 40 of 62 are 238 bits.
@@ -44,9 +48,7 @@ class Entropy:
     """Where randomness comes from. ``hasher`` makes the marks of one-time passwords: argon2id, as ``ARGON2`` says."""
 
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
-        self._hasher = hasher or argon2.PasswordHasher(
-            time_cost=ARGON2["time_cost"], memory_cost=ARGON2["memory_cost"], parallelism=ARGON2["parallelism"]
-        )
+        self._hasher = hasher
 
     def token(self, length: int) -> bytes:
         """``length`` random bytes."""
@@ -64,10 +66,19 @@ class Entropy:
                 return Drawn(Secret(name, 1, native_hash(clear)), clear)
             case Recipe.ONE_TIME_PASSWORD:
                 clear = _letters(_READABLE, _ONE_TIME_LENGTH)
-                return Drawn(Secret(name, 1, self._hasher.hash(clear)), clear)
+                return Drawn(Secret(name, 1, (self._hasher or _hasher()).hash(clear)), clear)
             case Recipe.WEBHOOK_SECRET:
                 clear = "whsec_" + base64.b64encode(self.token(32)).decode()
                 return Drawn(Secret(name, 1), clear)
+
+
+@functools.cache
+def _hasher() -> argon2.PasswordHasher:
+    import argon2  # only for tenants with a person who logs in
+
+    return argon2.PasswordHasher(
+        time_cost=ARGON2["time_cost"], memory_cost=ARGON2["memory_cost"], parallelism=ARGON2["parallelism"]
+    )
 
 
 class Vault:

@@ -21,8 +21,8 @@ from reconciler.ports.mysql.connection import Connection
 from reconciler.ports.ports import Ports
 from reconciler.ports.secrets import Vault
 
-ADMIN, CENTRAL, OWNER, LOGIN, PROGRAMMER = "admin", "central", "owner", "login", "programmer"
-ROLES = (ADMIN, CENTRAL, OWNER, LOGIN, PROGRAMMER)
+ADMIN, OWNER, LOGIN, PROGRAMMER = "admin", "owner", "login", "programmer"
+ROLES = (ADMIN, OWNER, LOGIN, PROGRAMMER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,11 @@ def _unheard(_done: int, _total: int) -> None:
     """Nobody is told."""
 
 
+def _none(_transaction: str) -> bool:
+    """No transaction is known."""
+    return False
+
+
 @dataclass(slots=True)
 class Session:
     """One transaction's hands. Not thread-safe. ``close`` is called by whoever made it.
@@ -49,7 +54,8 @@ class Session:
     value. ``sign`` turns a license's terms into a signed file. ``dropping`` are the names whose destruction is
     journaled already, so that they are ours without a mark; ``foreign`` are names that an undo found to be somebody
     else's. ``proven`` says that the tenant's credential logged in.
-    ``advance`` is told how far something long has come: so much of so much.
+    ``advance`` is told how far something long has come: so much of so much. ``committed`` says to an undo whether the
+    tenant has a transaction with this id that was committed.
     """
 
     tenant: str
@@ -66,32 +72,51 @@ class Session:
     vault: Vault | None = None
     proven: bool = False
     advance: Callable[[int, int], None] = _unheard
+    committed: Callable[[str], bool] = _none
     _open: dict[tuple[str, str], Connection] = field(default_factory=dict)
 
     def admin(self, server: str) -> Connection:
         """The provisioning account's connection to ``server``."""
-        return self._kept(ADMIN, server)
+        if (ADMIN, server) not in self._open:
+            self._open[ADMIN, server] = self._connect(ADMIN, server)
+        return self._open[ADMIN, server]
 
     def central(self) -> Connection:
-        """The connection to the central database's server; statements qualify their tables."""
-        return self._kept(CENTRAL, self.place.central_server)
+        """The provisioning account's connection to the central database's server; statements qualify their tables."""
+        return self.admin(self.place.central_server)
 
     @contextmanager
     def owner(self, server: str, user: str, host: str, secret: Secret, database: str) -> Iterator[Connection]:
-        """A connection as the tenant's own account, which is locked again before the connection is used.
+        """A connection as the tenant's own account, which is locked again before the connection is used; the one that
+        was kept, if there is one.
 
         A lock leaves open sessions running, so the account is open only for the moment of the login.
         """
-        admin, account = self.admin(server), quoting.account(user, host)
-        admin.run(f"ALTER USER {account} ACCOUNT UNLOCK")
-        connection = self._connect(
-            OWNER, server, user=user, password=self.reveal(secret), database=database, plain=True
-        )
+        key = (OWNER, server)
+        connection = self._open.pop(key, None)
+        if connection is not None and connection.user != user:
+            connection.close()  # it holds the lock name
+            connection = None
+        if connection is None:
+            admin, account = self.admin(server), quoting.account(user, host)
+            admin.run(f"ALTER USER {account} ACCOUNT UNLOCK")
+            connection = self._connect(
+                OWNER, server, user=user, password=self.reveal(secret), database=database, plain=True
+            )
+            try:
+                admin.run(f"ALTER USER {account} ACCOUNT LOCK")
+            except BaseException:
+                connection.close()
+                raise
         try:
-            admin.run(f"ALTER USER {account} ACCOUNT LOCK")
             yield connection
         finally:
-            connection.close()
+            if self._open.get(key) is not connection:
+                connection.close()
+
+    def keep(self, owner: Connection) -> None:
+        """Leave the own account's connection open for what comes later, if its session is as it was at the login."""
+        self._open[OWNER, owner.server.name] = owner
 
     def programmer(self, server: str, database: str) -> Connection:
         """The provisioning account in the tenant's database, on a connection as a script's: for what a server with a
@@ -103,9 +128,9 @@ class Session:
         return self._open[key]
 
     @contextmanager
-    def login(self, server: str, user: str, secret: Secret) -> Iterator[Connection]:
+    def login(self, server: str, user: str, secret: Secret, database: str) -> Iterator[Connection]:
         """A connection as the product's application would make it. Errors: ``ServerUnreachable`` if refused."""
-        connection = self._connect(LOGIN, server, user=user, password=self.reveal(secret), database="")
+        connection = self._connect(LOGIN, server, user=user, password=self.reveal(secret), database=database)
         try:
             yield connection
         finally:
@@ -159,12 +184,6 @@ class Session:
         for name in sorted(self.ports.files.listing(self.place.deliveries) or {}):
             if name.startswith(_workspace(self.transaction)) and name != self.workspace.name:
                 self.ports.files.rename(self.place.deliveries / name, self.workspace)
-
-    def _kept(self, role: str, server: str) -> Connection:
-        key = (role, server)
-        if key not in self._open:
-            self._open[key] = self._connect(role, server)
-        return self._open[key]
 
     def _connect(
         self,

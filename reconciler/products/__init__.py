@@ -5,9 +5,11 @@ Other people's packages add theirs by an entry point in the group ``reconciler.p
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import pkgutil
+import sys
 from types import ModuleType
 
 from reconciler import errors
@@ -18,6 +20,12 @@ GROUP = "reconciler.products"
 
 def discover() -> dict[str, Product]:
     """Every product by its name. Errors: ``PlatformMisconfigured`` for two of one name, or a module without one."""
+    return dict(_found(tuple(sys.path)))
+
+
+@functools.lru_cache(maxsize=1)
+def _found(_path: tuple[str, ...]) -> dict[str, Product]:
+    """Looked for once a process, for every installed package has to be asked; again where Python looks elsewhere."""
     modules = [importlib.import_module(f"{__name__}.{entry.name}") for entry in pkgutil.iter_modules(__path__)]
     found = {module.PRODUCT.name: module.PRODUCT for module in modules if hasattr(module, "PRODUCT")}
     for point in importlib.metadata.entry_points(group=GROUP):

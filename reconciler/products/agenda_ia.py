@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from reconciler import errors
+from reconciler import errors, resources
 from reconciler.model import names
 from reconciler.model.given import PENDING, Given
 from reconciler.model.secret import Recipe
@@ -22,22 +22,8 @@ from reconciler.model.step import Step
 from reconciler.model.tenant import Tenant
 from reconciler.products import checks, seeds
 from reconciler.products.product import Flow, Product
-from reconciler.resources import contents
-from reconciler.resources.access import Access
-from reconciler.resources.account import Account
-from reconciler.resources.activation import Activation
-from reconciler.resources.admin_user import AdminUser
-from reconciler.resources.central_rows import CentralRows
-from reconciler.resources.database import Database
-from reconciler.resources.delivery import Delivery, Publication
-from reconciler.resources.events import Events
-from reconciler.resources.grants import ALL, Grants
-from reconciler.resources.login import Login
-from reconciler.resources.schema import Schema
-from reconciler.resources.seed_rows import SeedRows
-from reconciler.resources.visibility import Visibility
-from reconciler.resources.withdrawal import Withdrawal
 from reconciler.spec import kind, metadata, validate
+from reconciler.spec.document import Document
 from reconciler.spec.kind import option
 from reconciler.spec.nearest import did_you_mean
 from reconciler.spec.tree import Tree
@@ -189,6 +175,11 @@ class AgendaIa(Product):
         yield from checks.scripts_allowed(tree, catalogue)
         yield from seeds.faults(tree.root, catalogue)
 
+    def words(self, document: Document, catalogue: AgendaProductSpec) -> Iterator[str]:
+        """Its domain, and its names on the server."""
+        yield f"domain {validate.fold(document.spec.domain)}"
+        yield from checks.words_of_database(self.database(document.name, document.spec, catalogue))
+
     def claims(self, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Its domain."""
         yield "domain", str(data["domain"]).lower()
@@ -205,26 +196,31 @@ class AgendaIa(Product):
         recorded, fresh = not given.new, given.new
         where = (server, database)
 
-        yield Step("database", Database(tenant.name, *where, ((own, host), (app, host)), recorded))
+        yield Step("database", resources.Database(tenant.name, *where, ((own, host), (app, host)), recorded))
 
-        yield Step("accounts", Account(server, own, host, own_secret, "owns the schema", recorded))
-        yield Step("accounts", Account(server, app, host, app_secret, "the application's", recorded))
-        yield Step("accounts", Access(server, own, host, open=False, reason="only the reconciler works as the owner"))
+        yield Step("accounts", resources.Account(server, own, host, own_secret, "owns the schema", recorded))
+        yield Step("accounts", resources.Account(server, app, host, app_secret, "the application's", recorded))
+        yield Step(
+            "accounts", resources.Access(server, own, host, open=False, reason="only the reconciler works as the owner")
+        )
         if active or fresh:
             # A suspended tenant's own account has no right, so that no event of its can run.
-            yield Step("accounts", Grants(server, own, host, database, frozenset({ALL}), "it owns the schema"))
+            yield Step(
+                "accounts",
+                resources.Grants(server, own, host, database, frozenset({resources.ALL}), "it owns the schema"),
+            )
         least = "least privilege of the application"
-        yield Step("accounts", Grants(server, app, host, database, frozenset(catalogue.privileges), least))
+        yield Step("accounts", resources.Grants(server, app, host, database, frozenset(catalogue.privileges), least))
 
-        schema = given.fact(Schema.kind, f"{server.name}/{database}")
-        yield Step("schema", Schema(*where, own, host, own_secret, source, schema))
+        schema = given.fact(resources.Schema.kind, f"{server.name}/{database}")
+        yield Step("schema", resources.Schema(*where, own, host, own_secret, source, schema))
         yield Step("schema", self._rows(where, "plans", ("code",), _plans(catalogue), given, retired={"active": 0}))
         for entry in seeds.load(tenant.root, catalogue.seeds):
             yield Step("schema", self._rows(where, entry.table, entry.key, entry.rows, given))
         yield Step("schema", self._rows(where, "business_settings", ("id",), (_settings(spec),), given))
         yield Step(
             "schema",
-            AdminUser(
+            resources.AdminUser(
                 *where,
                 table="users",
                 key={"provision_key": "admin"},
@@ -233,32 +229,32 @@ class AgendaIa(Product):
                 hash_column="password_hash",
                 secret=admin_secret,
                 fresh=fresh,
-                fact=given.fact(AdminUser.kind, f"{server.name}/{database}/users"),
+                fact=given.fact(resources.AdminUser.kind, f"{server.name}/{database}/users"),
             ),
         )
 
         serial = _serial(given.token("serial"))
         yield Step("license", self._central(tenant, given, "licenses", "license", (_license(tenant, given, serial),)))
 
-        delivery = Delivery(
+        delivery = resources.Delivery(
             tenant=tenant.name,
             product=self.name,
             files={
-                ".env": contents.EnvFile(
+                ".env": resources.contents.EnvFile(
                     (*checks.database_pairs(server, database, app, app_secret), *_hooks(spec, given))
                 ),
-                "admin.json": contents.JsonFile(
+                "admin.json": resources.contents.JsonFile(
                     {
                         "name": spec.admin.name,
                         "email": spec.admin.email,
                         "url": f"https://{spec.domain}",
-                        "oneTimePassword": contents.OneTime(
+                        "oneTimePassword": resources.contents.OneTime(
                             admin_secret, server.name, database, "users", ("provision_key", "admin"), "password_hash"
                         ),
                     }
                 ),
             },
-            fact=given.fact(Delivery.kind, tenant.name),
+            fact=given.fact(resources.Delivery.kind, tenant.name),
         )
         yield Step("delivery", delivery)
 
@@ -270,11 +266,11 @@ class AgendaIa(Product):
         yield Step("values", self._central(tenant, given, "webhook_endpoints", "webhook", hooks))
 
         yield from self._opening(tenant, given, active, "the tenant is to be active" if active else "it is suspended")
-        yield Step("activation", Visibility(tenant.name, hidden=False))
-        yield Step("activation", Publication(delivery))
+        yield Step("activation", resources.Visibility(tenant.name, hidden=False))
+        yield Step("activation", resources.Publication(delivery))
         yield Step(
             "activation",
-            Activation(
+            resources.Activation(
                 tenant.name,
                 spec.state,
                 given.revision,
@@ -286,19 +282,28 @@ class AgendaIa(Product):
     def removal(self, tenant: Tenant[AgendaTenantSpec, AgendaProductSpec], given: Given) -> Flow:
         """Nobody logs in, nothing runs; then the delivery and all central rows are out of sight."""
         yield from self._opening(tenant, given, False, "the tenant goes to the trash")
-        yield Step("trash", Visibility(tenant.name, hidden=True))
-        yield Step("trash", Withdrawal(tenant.name))
+        yield Step("trash", resources.Visibility(tenant.name, hidden=True))
+        yield Step("trash", resources.Withdrawal(tenant.name))
 
     def restoration(self, tenant: Tenant[AgendaTenantSpec, AgendaProductSpec], given: Given) -> Flow:
-        """The other way round."""
+        """The other way round; accounts that were dropped or changed meanwhile are as they were made."""
         server, database, active = tenant.server, tenant.database, tenant.spec.state == "active"
-        own = names.owner(database)
+        host, own, app = server.client_host, names.owner(database), names.application(database)
+        own_secret = given.secret("db.own", Recipe.DATABASE_PASSWORD)
+        app_secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
+        yield Step("restoration", resources.Account(server, own, host, own_secret, "owns the schema", True))
+        yield Step("restoration", resources.Account(server, app, host, app_secret, "the application's", True))
         if active:
-            all_, owns = frozenset({ALL}), "it owns the schema"
-            yield Step("restoration", Grants(server, own, server.client_host, database, all_, owns))
+            all_, owns = frozenset({resources.ALL}), "it owns the schema"
+            yield Step("restoration", resources.Grants(server, own, host, database, all_, owns))
+        least, why = frozenset(tenant.catalogue.privileges), "least privilege of the application"
+        yield Step("restoration", resources.Grants(server, app, host, database, least, why))
         yield from self._opening(tenant, given, active, "the tenant leaves the trash")
-        yield Step("restoration", Visibility(tenant.name, hidden=False, needed=True))
-        yield Step("restoration", Withdrawal(tenant.name, given.fact(Withdrawal.kind, tenant.name).get("rows", {})))
+        yield Step("restoration", resources.Visibility(tenant.name, hidden=False, needed=True))
+        yield Step(
+            "restoration",
+            resources.Withdrawal(tenant.name, given.fact(resources.Withdrawal.kind, tenant.name).get("rows", {})),
+        )
 
     def _opening(
         self, tenant: Tenant[AgendaTenantSpec, AgendaProductSpec], given: Given, active: bool, reason: str
@@ -308,13 +313,20 @@ class AgendaIa(Product):
         host, own, app = server.client_host, names.owner(database), names.application(database)
         own_secret = given.secret("db.own", Recipe.DATABASE_PASSWORD)
         app_secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
-        schema = given.fact(Schema.kind, f"{server.name}/{database}")
+        schema = given.fact(resources.Schema.kind, f"{server.name}/{database}")
         awake = schema["awake"] if schema else checks.scripts_of(tenant.root, tenant.catalogue).awake
-        yield Step("activation", Events(server, database, own, host, own_secret, tuple(awake), active))
         if not active:
-            yield Step("activation", Grants(server, own, host, database, frozenset(), "nothing of it may run"))
-        yield Step("activation", Access(server, app, host, active, reason))
-        yield Step("activation", Login(server, app, host, app_secret, database, active))
+            # Events are disabled as the own account; where it is gone, none of its events runs.
+            yield Step(
+                "activation", resources.Account(server, own, host, own_secret, "owns the schema", True, revived=False)
+            )
+        yield Step("activation", resources.Events(server, database, own, host, own_secret, tuple(awake), active))
+        if not active:
+            yield Step(
+                "activation", resources.Grants(server, own, host, database, frozenset(), "nothing of it may run")
+            )
+        yield Step("activation", resources.Access(server, app, host, active, reason))
+        yield Step("activation", resources.Login(server, app, host, app_secret, database, active))
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """An active tenant with a webhook, and a suspended one without."""
@@ -337,20 +349,20 @@ class AgendaIa(Product):
 
     def _rows(
         self, where: Any, table: str, key: Any, rows: Any, given: Given, retired: dict[str, Any] | None = None
-    ) -> SeedRows:
+    ) -> resources.SeedRows:
         server, database = where
         enforced = retired is not None or table == "business_settings"
-        fact = given.fact(SeedRows.kind, f"{server.name}/{database}/{table}")
-        return SeedRows(
+        fact = given.fact(resources.SeedRows.kind, f"{server.name}/{database}/{table}")
+        return resources.SeedRows(
             server, database, table, key, rows, "enforce" if enforced else "if-absent", given.new, fact, retired
         )
 
-    def _central(self, tenant: Any, given: Given, table: str, label: str, rows: Any) -> CentralRows:
+    def _central(self, tenant: Any, given: Given, table: str, label: str, rows: Any) -> resources.CentralRows:
         column = "status" if table == "licenses" else "state"
         born = {column: TenantState.PROVISIONING.value}
         if table == "tenants":
             born["revision"] = given.revision
-        return CentralRows(tenant.name, table, label, rows, born, not given.new)
+        return resources.CentralRows(tenant.name, table, label, rows, born, not given.new)
 
 
 # --- the product's own values -----------------------------------------------------------------------------

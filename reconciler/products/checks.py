@@ -7,19 +7,21 @@ import json
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler import errors
 from reconciler.model import names
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
 from reconciler.ports import cache
-from reconciler.resources import scripts
 from reconciler.spec.document import Document
 from reconciler.spec.kind import Kind, option
 from reconciler.spec.marks import Path
 from reconciler.spec.nearest import did_you_mean
 from reconciler.spec.tree import Tree
+
+if TYPE_CHECKING:
+    from reconciler.resources import scripts
 
 PREFIX: Final = "^[a-z][a-z0-9]{0,14}_$"
 """Ends with ``_``, so that one product's prefix is never the beginning of a name of another's."""
@@ -47,6 +49,8 @@ class Import:
 
 def scripts_of(root: pathlib.Path, catalogue: Any) -> scripts.Scripts:
     """A product's SQL files; its catalogue has ``schema``, and perhaps ``import_``. Errors: as for ``scripts.load``."""
+    from reconciler.resources import scripts  # all that reads SQL, which is seldom read again
+
     wanted: Import | None = getattr(catalogue, "import_", None)
     return scripts.load(root, catalogue.schema, (wanted and wanted.map_database) or "")
 
@@ -179,7 +183,7 @@ def databases_apart(tenants: Iterable[tuple[Document, str]]) -> Iterator[errors.
     """Whether two tenants would get one database or account, without case and after shortening."""
     seen: dict[str, Document] = {}
     for entry, database in tenants:
-        for name in {database, names.owner(database)} if database else ():
+        for name in _on_server(database):
             earlier = seen.setdefault(name.casefold(), entry)
             if earlier is not entry:
                 yield entry.fault(
@@ -189,3 +193,12 @@ def databases_apart(tenants: Iterable[tuple[Document, str]]) -> Iterator[errors.
                     hint="Choose a name that differs in more than its end.",
                 )
                 break
+
+
+def words_of_database(database: str) -> list[str]:
+    """What ``databases_apart`` compares of a tenant, for ``Product.words``."""
+    return [f"database {name.casefold()}" for name in _on_server(database)]
+
+
+def _on_server(database: str) -> set[str]:
+    return {database, names.owner(database)} if database else set()

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from reconciler import errors
-from reconciler.licensing import hardware, policy, reissue, terms, wire
+from reconciler import errors, resources
+from reconciler.licensing import hardware, reissue, terms, wire
 from reconciler.model import names
 from reconciler.model.given import PENDING, Given
 from reconciler.model.secret import Recipe
@@ -23,20 +23,6 @@ from reconciler.model.step import Step
 from reconciler.model.tenant import Tenant
 from reconciler.products import checks
 from reconciler.products.product import Flow, Product
-from reconciler.resources import contents
-from reconciler.resources.access import Access
-from reconciler.resources.account import Account
-from reconciler.resources.activation import Activation
-from reconciler.resources.central_rows import CentralRows
-from reconciler.resources.database import Database
-from reconciler.resources.delivery import Delivery, Publication
-from reconciler.resources.events import Events
-from reconciler.resources.grants import ALL, Grants
-from reconciler.resources.license import License as LicenseIssue
-from reconciler.resources.login import Login
-from reconciler.resources.schema import Schema
-from reconciler.resources.visibility import Visibility
-from reconciler.resources.withdrawal import Withdrawal
 from reconciler.spec import kind, metadata
 from reconciler.spec.document import Document
 from reconciler.spec.kind import option
@@ -215,11 +201,20 @@ class PosTreeCodes(Product):
                     at = ("spec", "license", "devices", limit)
                     yield entry.fault(at, message, rule="too-many-devices", hint=hint)
 
+    def words(self, document: Document, catalogue: PosProductSpec) -> Iterator[str]:
+        """What its devices are told by, and its names on the server."""
+        for device in document.spec.license.devices:
+            for component, value in device.hardware.items():
+                yield f"hardware {component} {hardware.normalize(component, value)}"
+        yield from checks.words_of_database(self.database(document.name, document.spec, catalogue))
+
     def flow(self, tenant: Tenant[PosTenantSpec, PosProductSpec], given: Given) -> Flow:
         """A database if it synchronizes; license, delivery, product values; then everything is shown.
 
         A database that it had and no longer asks for is shut, asleep, and kept.
         """
+        from reconciler.licensing import policy  # with all that verifies and signs
+
         spec, server = tenant.spec, tenant.server
         active = spec.state == "active"
         granted, details, issued = _granted(tenant, given)
@@ -228,7 +223,7 @@ class PosTreeCodes(Product):
         if spec.cloud_sync:
             yield from self._database(tenant, given)
 
-        yield Step("license", LicenseIssue(tenant.name, granted.serial, granted.seq, members, issued, details))
+        yield Step("license", resources.License(tenant.name, granted.serial, granted.seq, members, issued, details))
         yield Step("license", self._central(tenant, given, "licenses", "license", (_row(tenant, granted),)))
         devices = tuple(
             {
@@ -241,15 +236,15 @@ class PosTreeCodes(Product):
         )
         yield Step("license", self._central(tenant, given, "license_devices", "device", devices))
 
-        files: dict[str, contents.Content] = {
-            "license.lic": contents.LicenseFile(members),
-            "device-policy.json": contents.JsonFile(policy.policy(granted)),
+        files: dict[str, resources.contents.Content] = {
+            "license.lic": resources.contents.LicenseFile(members),
+            "device-policy.json": resources.contents.JsonFile(policy.policy(granted)),
         }
         if spec.cloud_sync:
             app = names.application(tenant.database)
             secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
-            files[".env"] = contents.EnvFile(checks.database_pairs(server, tenant.database, app, secret))
-        delivery = Delivery(tenant.name, self.name, files, given.fact(Delivery.kind, tenant.name))
+            files[".env"] = resources.contents.EnvFile(checks.database_pairs(server, tenant.database, app, secret))
+        delivery = resources.Delivery(tenant.name, self.name, files, given.fact(resources.Delivery.kind, tenant.name))
         yield Step("delivery", delivery)
 
         yield Step("values", self._central(tenant, given, "tenants", "tenant", (_index(tenant),)))
@@ -260,9 +255,11 @@ class PosTreeCodes(Product):
         elif tenant.former:
             shut = replace(tenant, database=tenant.former)
             yield from self._opening(shut, given, False, "its database is in the trash")
-        yield Step("activation", Visibility(tenant.name, hidden=False))
-        yield Step("activation", Publication(delivery))
-        yield Step("activation", Activation(tenant.name, spec.state, given.revision, TenantState.PROVISIONING))
+        yield Step("activation", resources.Visibility(tenant.name, hidden=False))
+        yield Step("activation", resources.Publication(delivery))
+        yield Step(
+            "activation", resources.Activation(tenant.name, spec.state, given.revision, TenantState.PROVISIONING)
+        )
 
     def _database(self, tenant: Tenant[PosTenantSpec, PosProductSpec], given: Given) -> Flow:
         server, database = tenant.server, tenant.database
@@ -270,20 +267,27 @@ class PosTreeCodes(Product):
         own_secret = given.secret("db.own", Recipe.DATABASE_PASSWORD)
         app_secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
         source = checks.scripts_of(tenant.root, tenant.catalogue)
-        recorded, schema = _has_database(given, tenant), given.fact(Schema.kind, f"{server.name}/{database}")
+        recorded, schema = _has_database(given, tenant), given.fact(resources.Schema.kind, f"{server.name}/{database}")
         active = tenant.spec.state == "active"
 
-        yield Step("database", Database(tenant.name, server, database, ((own, host), (app, host)), recorded))
+        yield Step("database", resources.Database(tenant.name, server, database, ((own, host), (app, host)), recorded))
 
-        yield Step("accounts", Account(server, own, host, own_secret, "owns the schema", recorded))
-        yield Step("accounts", Account(server, app, host, app_secret, "the application's", recorded))
-        yield Step("accounts", Access(server, own, host, open=False, reason="only the reconciler works as the owner"))
+        yield Step("accounts", resources.Account(server, own, host, own_secret, "owns the schema", recorded))
+        yield Step("accounts", resources.Account(server, app, host, app_secret, "the application's", recorded))
+        yield Step(
+            "accounts", resources.Access(server, own, host, open=False, reason="only the reconciler works as the owner")
+        )
         if active or not recorded:
-            yield Step("accounts", Grants(server, own, host, database, frozenset({ALL}), "it owns the schema"))
+            yield Step(
+                "accounts",
+                resources.Grants(server, own, host, database, frozenset({resources.ALL}), "it owns the schema"),
+            )
         least = "least privilege of the application"
-        yield Step("accounts", Grants(server, app, host, database, frozenset(tenant.catalogue.privileges), least))
+        yield Step(
+            "accounts", resources.Grants(server, app, host, database, frozenset(tenant.catalogue.privileges), least)
+        )
 
-        yield Step("schema", Schema(server, database, own, host, own_secret, source, schema))
+        yield Step("schema", resources.Schema(server, database, own, host, own_secret, source, schema))
 
     def _opening(self, tenant: Tenant[PosTenantSpec, PosProductSpec], given: Given, active: bool, reason: str) -> Flow:
         """The application can log in and events run, or neither."""
@@ -291,31 +295,48 @@ class PosTreeCodes(Product):
         host, own, app = server.client_host, names.owner(database), names.application(database)
         own_secret = given.secret("db.own", Recipe.DATABASE_PASSWORD)
         app_secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
-        schema = given.fact(Schema.kind, f"{server.name}/{database}")
+        schema = given.fact(resources.Schema.kind, f"{server.name}/{database}")
         awake = schema["awake"] if schema else checks.scripts_of(tenant.root, tenant.catalogue).awake
-        yield Step("activation", Events(server, database, own, host, own_secret, tuple(awake), active))
         if not active:
-            yield Step("activation", Grants(server, own, host, database, frozenset(), "nothing of it may run"))
-        yield Step("activation", Access(server, app, host, active, reason))
-        yield Step("activation", Login(server, app, host, app_secret, database, active))
+            # Events are disabled as the own account; where it is gone, none of its events runs.
+            yield Step(
+                "activation", resources.Account(server, own, host, own_secret, "owns the schema", True, revived=False)
+            )
+        yield Step("activation", resources.Events(server, database, own, host, own_secret, tuple(awake), active))
+        if not active:
+            yield Step(
+                "activation", resources.Grants(server, own, host, database, frozenset(), "nothing of it may run")
+            )
+        yield Step("activation", resources.Access(server, app, host, active, reason))
+        yield Step("activation", resources.Login(server, app, host, app_secret, database, active))
 
     def removal(self, tenant: Tenant[PosTenantSpec, PosProductSpec], given: Given) -> Flow:
         """Nobody logs in, nothing runs; then the license's delivery and all central rows are out of sight."""
         if tenant.spec.cloud_sync:
             yield from self._opening(tenant, given, False, "the tenant goes to the trash")
-        yield Step("trash", Visibility(tenant.name, hidden=True))
-        yield Step("trash", Withdrawal(tenant.name))
+        yield Step("trash", resources.Visibility(tenant.name, hidden=True))
+        yield Step("trash", resources.Withdrawal(tenant.name))
 
     def restoration(self, tenant: Tenant[PosTenantSpec, PosProductSpec], given: Given) -> Flow:
-        """The other way round."""
+        """The other way round; accounts that were dropped or changed meanwhile are as they were made."""
         server, database, active = tenant.server, tenant.database, tenant.spec.state == "active"
         if tenant.spec.cloud_sync:
+            host, own, app = server.client_host, names.owner(database), names.application(database)
+            own_secret = given.secret("db.own", Recipe.DATABASE_PASSWORD)
+            app_secret = given.secret("db.app", Recipe.DATABASE_PASSWORD)
+            yield Step("restoration", resources.Account(server, own, host, own_secret, "owns the schema", True))
+            yield Step("restoration", resources.Account(server, app, host, app_secret, "the application's", True))
             if active:
-                own, owns = names.owner(database), "it owns the schema"
-                yield Step("restoration", Grants(server, own, server.client_host, database, frozenset({ALL}), owns))
+                all_, owns = frozenset({resources.ALL}), "it owns the schema"
+                yield Step("restoration", resources.Grants(server, own, host, database, all_, owns))
+            least, why = frozenset(tenant.catalogue.privileges), "least privilege of the application"
+            yield Step("restoration", resources.Grants(server, app, host, database, least, why))
             yield from self._opening(tenant, given, active, "the tenant leaves the trash")
-        yield Step("restoration", Visibility(tenant.name, hidden=False, needed=True))
-        yield Step("restoration", Withdrawal(tenant.name, given.fact(Withdrawal.kind, tenant.name).get("rows", {})))
+        yield Step("restoration", resources.Visibility(tenant.name, hidden=False, needed=True))
+        yield Step(
+            "restoration",
+            resources.Withdrawal(tenant.name, given.fact(resources.Withdrawal.kind, tenant.name).get("rows", {})),
+        )
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """With a database and devices, without either, and a suspended one."""
@@ -335,13 +356,13 @@ class PosTreeCodes(Product):
             "state": "suspended",
         }
 
-    def _central(self, tenant: Any, given: Given, table: str, label: str, rows: Any) -> CentralRows:
+    def _central(self, tenant: Any, given: Given, table: str, label: str, rows: Any) -> resources.CentralRows:
         born: dict[str, Any] = {}
         if table == "licenses":
             born = {"status": TenantState.PROVISIONING.value}
         elif table == "tenants":
             born = {"state": TenantState.PROVISIONING.value, "revision": given.revision}
-        return CentralRows(tenant.name, table, label, rows, born, not given.new)
+        return resources.CentralRows(tenant.name, table, label, rows, born, not given.new)
 
 
 # --- the product's own values -----------------------------------------------------------------------------
@@ -369,12 +390,14 @@ def _granted(
         devices=tuple(hardware.enroll(device.name, device.hardware, salt) for device in spec.license.devices),
         features=edition.features,
     )
-    issued: dict[str, Any] = dict(given.fact(LicenseIssue.kind, tenant.name).get("terms", {}))
+    issued: dict[str, Any] = dict(given.fact(resources.License.kind, tenant.name).get("terms", {}))
     if not issued:
         return wanted, (), {}
     if {**terms.as_members(wanted), **{name: issued.get(name) for name in reissue.BOOKKEEPING}} == issued:
         # As it is for nearly every tenant of nearly every plan, and cheaper to find out so.
         day = dt.date.fromisoformat(issued["issued"])
+        if (wanted.issued, wanted.seq, wanted.kid) == (day, issued["seq"], issued["kid"]):
+            return wanted, (), issued
         return replace(wanted, issued=day, seq=issued["seq"], kid=issued["kid"]), (), issued
     current = terms.decode(checks.json_text(issued).encode())
     granted = reissue.reissued(current, wanted)
@@ -433,7 +456,7 @@ def _index(tenant: Tenant[PosTenantSpec, PosProductSpec]) -> dict[str, Any]:
 
 def _has_database(given: Given, tenant: Tenant[PosTenantSpec, PosProductSpec]) -> bool:
     """Whether a committed transaction made the database: one that switches synchronization on makes it anew."""
-    return bool(given.fact(Database.kind, f"{tenant.server.name}/{tenant.database}"))
+    return bool(given.fact(resources.Database.kind, f"{tenant.server.name}/{tenant.database}"))
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -60,6 +60,13 @@ class Product(ABC):
         has it.
         """
         return iter(())
+
+    def words(self, document: Document, catalogue: Any) -> Iterable[str] | None:
+        """Everything of a tenant's document that the product's ``rules`` compare with other tenants' documents, as they
+        compare it: where no two tenants have a word in common, and there is no fault in any of them alone, there is
+        none between them. None: nobody can tell, and the rules are asked of all tenants whenever one has changed.
+        """
+        return None
 
     @abstractmethod
     def flow(self, tenant: Tenant[Any, Any], given: Given) -> Flow:

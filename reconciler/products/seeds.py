@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import errors
-from reconciler.spec import folder, reader
+from reconciler.spec import folder
 from reconciler.spec.document import Document
 from reconciler.spec.source import Source
 
@@ -55,6 +55,8 @@ def _signature(root: Path, location: str) -> tuple[tuple[str, int, int], ...]:
 
 @lru_cache(maxsize=32)
 def _loaded(root: Path, signature: tuple[tuple[str, int, int], ...]) -> tuple[tuple[Seed, ...], list[errors.Fault]]:
+    from reconciler.spec import reader  # YAML, which is seldom read again
+
     location = signature[-1][0]
     found, wrong = [], list[errors.Fault]()
     for name, _, _ in signature[:-1]:

@@ -33,7 +33,7 @@ def plan(found: plans.Plan) -> dict[str, Any]:
         "deep": found.deep,
         "snapshot": None
         if found.snapshot is None
-        else {"createdAt": found.snapshot.created_at, "ageSeconds": found.snapshot.age},
+        else {"createdAt": found.snapshot.created_at, "ageSeconds": max(0, found.snapshot.age)},
         "fingerprint": found.fingerprint,
         "summary": found.summary,
         "platform": [change(entry) for entry in found.platform],

@@ -108,7 +108,7 @@ def _entities(text: str) -> str:
 def _title(found: plans.Plan, told: Sequence[plans.TenantPlan]) -> str:
     counts = styled.flat(plan.summary(found)).removesuffix(".")
     deep = "deep, " if found.deep else ""
-    origin = f" {escaped(plan.origin(found.snapshot).capitalize())}." if found.snapshot else ""
+    origin = f" {escaped(plan.sentence(found.snapshot))}" if found.snapshot else ""
     at = escaped(found.created_at)
     changed = [entry for entry in told if entry.changes and not entry.blockers]
     review = reviewed.encode(found.fingerprint, changed)

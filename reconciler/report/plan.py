@@ -65,7 +65,14 @@ def lines(plan: plans.Plan) -> Iterator[Line]:
 
 def origin(taken: plans.Taken) -> str:
     """Of when a plan's snapshot is, and how old it was."""
-    return f"from a snapshot of {taken.created_at}, {aged(taken.age)} old"
+    age = f"{aged(taken.age)} old" if taken.age >= 0 else f"{aged(-taken.age)} ahead of the clock here"
+    return f"from a snapshot of {taken.created_at}, {age}"
+
+
+def sentence(taken: plans.Taken) -> str:
+    """The same, as a sentence of its own."""
+    said = origin(taken)
+    return f"{said[0].upper()}{said[1:]}."  # not capitalize(), which makes the letters of the time small
 
 
 def aged(seconds: int) -> str:

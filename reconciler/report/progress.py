@@ -83,11 +83,14 @@ class Lines(Told):
         self._write(outcomes.headline(outcome))
 
     def _say(self, tenant: str, text: str) -> None:
-        self._write(styled.line(f"  {tenant}  {text}"))
+        self._put(styled.styled(f"  {tenant}  {text}", styled.Style.PLAIN).text.rstrip())
 
     def _write(self, line: styled.Line) -> None:
+        self._put(styled.flat(line))
+
+    def _put(self, text: str) -> None:
         with self._guard:
             try:
-                terminal.put(styled.plain([line]), self._stream)
+                terminal.put(f"{text}\n", self._stream)
             except (OSError, ValueError):
                 return

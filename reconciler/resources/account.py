@@ -20,7 +20,7 @@ from reconciler.model.server import Server
 from reconciler.ports.mysql import census, locks, names
 from reconciler.ports.mysql.connection import Connection
 from reconciler.ports.session import Session
-from reconciler.resources import resource
+from reconciler.resources import options, resource
 from reconciler.resources.sight import Sight
 
 PLUGIN = "mysql_native_password"
@@ -30,7 +30,7 @@ PLUGIN = "mysql_native_password"
 class Account(resource.Resource):
     """The account ``user`` at ``host`` on ``server``, with the password behind ``secret``.
 
-    ``recorded`` says that a committed transaction made it.
+    ``recorded`` says that a committed transaction made it; without ``revived`` one that is gone may stay so.
     """
 
     kind: ClassVar[str] = "account"
@@ -41,6 +41,7 @@ class Account(resource.Resource):
     secret: Secret
     purpose: str
     recorded: bool
+    revived: bool = True
 
     @property
     def name(self) -> str:
@@ -63,9 +64,22 @@ class Account(resource.Resource):
             return {"there": False, **others}
         return {"there": True, "auth": listed(found.auth), "limits": dict(found.limits), **others}
 
+    def own(self, seen: State) -> State:
+        """Whether it has the password that was delivered, or by which plugins else it logs in; no hash.
+
+        A digest over a hash would be something to try guesses on: a person's password need not be one that was drawn.
+        From one password that is not ours to another nothing changes of what would be done.
+        """
+        if seen is None or not seen["there"]:
+            return seen
+        as_delivered = seen["auth"] == [[PLUGIN, self.secret.mark]]
+        return {**seen, "auth": "as delivered" if as_delivered else [plugin for plugin, _ in seen["auth"]]}
+
     def diff(self, seen: State) -> Iterator[Change]:
         """Create it, or give it back its password."""
         seen = seen or {}
+        if not (seen["there"] or self.revived):
+            return
         wanted = [[PLUGIN, self.secret.mark]]
         drawn = self.secret.version > 0  # before that nothing can be ours
         if seen["there"] and not self.recorded and not (drawn and seen["auth"] == wanted):
@@ -111,10 +125,10 @@ class Account(resource.Resource):
     def remarks(self, seen: State) -> Iterator[plan.Report | plan.Unknown]:
         """Limits that somebody gave the account."""
         if limits := (seen or {}).get("limits"):
-            said = ", ".join(f"{name} {value}" for name, value in sorted(limits.items()))
             yield plan.Report(
                 drift.ACCOUNT_OPTIONS.code,
-                f"the account {self.user}@{self.host} on {self.server.name} got what it was not made with: {said}",
+                f"the account {self.user}@{self.host} on {self.server.name} got what it was not made with: "
+                f"{', '.join(options.words(limits))}",
             )
 
     def do(self, change: Change, session: Session) -> resource.Facts:

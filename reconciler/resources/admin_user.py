@@ -62,6 +62,11 @@ class AdminUser(resource.Resource):
         )
         return {"row": found[0]} if found else None
 
+    def own(self, seen: State) -> State:
+        """What follows the spec alone: the password, and whatever else the product keeps of a user, is not touched."""
+        row = (seen or {}).get("row")
+        return {"row": {column: row[column] for column in self.follows}} if row else None
+
     def diff(self, seen: State) -> Iterator[Change]:
         """Make the row, or let it follow the spec."""
         wanted = dict(self.follows)
@@ -102,14 +107,14 @@ class AdminUser(resource.Resource):
         admin, target = session.admin(self.server.name), names.qualified(self.database, self.table)
         after = change.after or {}
 
-        def attempt() -> None:
+        def moves() -> list[rows.Move]:
             was = (change.before or {}).get("row")
             now = rows.fetch(admin, target, list(was or self.key), self.key)
             if not self.fresh and not _as_before(now, was):
                 raise errors.StepFailed(f"the administrator {self._person()} was changed by somebody else meanwhile")
-            rows.put(admin, target, self.key, now=now, then=after["row"])
+            return [rows.Move(self.key, now, after["row"])]
 
-        admin.atomically(attempt)
+        rows.bring(admin, target, moves, alone=self.fresh)
         return {"follows": dict(self.follows)}
 
     @classmethod

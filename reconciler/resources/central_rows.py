@@ -105,7 +105,15 @@ class CentralRows(resource.Resource):
                 raise errors.MovedMeanwhile(f"the central row {key} was changed by somebody else meanwhile")
             _put(session, table, now, change.after)
 
-        central.atomically(attempt)
+        try:
+            if change.before is not None or not _add(session, table, change.after or {}):
+                central.atomically(attempt)
+        except errors.StatementFailed as error:
+            if error.errno not in view.MISSING:
+                raise
+            raise errors.MovedMeanwhile(
+                f"the central table {table} went away before the row {key} was written"
+            ) from error
         return None
 
     @classmethod
@@ -115,7 +123,7 @@ class CentralRows(resource.Resource):
 
         def attempt() -> None:
             now = _locked(session, table, change.before or change.after or {})
-            if now == change.before or _of_another(now, change, session):
+            if now == change.before or _never_added(now, change, session):
                 return
             # The activation, undone before this, has put the former mark back on a row that it did not make.
             flipped = {**(change.after or {}), "transaction_id": (change.before or {}).get("transaction_id")}
@@ -127,7 +135,18 @@ class CentralRows(resource.Resource):
                 raise resource.Foreign(change, f"the central row {key} was changed by somebody else meanwhile")
             _put(session, table, now, change.before)
 
-        session.central().atomically(attempt)
+        try:
+            session.central().atomically(attempt)
+        except errors.StatementFailed as error:
+            if error.errno not in view.MISSING:
+                raise
+            if not _never_made(change, session):
+                # It may stand wherever the table is now, and come back with it.
+                raise resource.Foreign(
+                    change,
+                    f"the central table {table} is gone, and with it the look at its row {key}",
+                    "put the table back, then run `reconcile recover`",
+                ) from error
 
     @classmethod
     def undone(cls, change: Change, session: Session) -> bool:
@@ -136,9 +155,14 @@ class CentralRows(resource.Resource):
 
         def attempt() -> bool:
             now = _locked(session, table, change.before or change.after or {})
-            return now == change.before or _of_another(now, change, session)
+            return now == change.before or _never_added(now, change, session)
 
-        return session.central().atomically(attempt)
+        try:
+            return session.central().atomically(attempt)
+        except errors.StatementFailed as error:
+            if error.errno not in view.MISSING:
+                raise
+            return _never_made(change, session)
 
     def _key(self, row: Mapping[str, Any]) -> str:
         return " ".join(str(row[column]) for column in view.KEYS[self.table])
@@ -186,12 +210,26 @@ def _locked(session: Session, table: str, like: Mapping[str, Any]) -> dict[str, 
     return rows.fetch(session.central(), _target(session, table), view.COLUMNS[table], key)
 
 
-def _of_another(now: Mapping[str, Any] | None, change: Change, session: Session) -> bool:
-    """Whether another platform's row stands where this transaction was to add one: then it never added it.
+def _never_added(now: Mapping[str, Any] | None, change: Change, session: Session) -> bool:
+    """Whether somebody else's row stands where this transaction was to add one: then nothing of its own is there.
 
-    No platform writes over another's row; each refuses where it meets one.
+    Nobody adds a row over another. It is another platform's, or of a transaction that was committed: it had been out of
+    sight when this one was planned.
     """
-    return change.before is None and now is not None and bool(now["platform_id"] != session.place.platform_id)
+    if change.before is not None or now is None:
+        return False
+    return bool(now["platform_id"] != session.place.platform_id) or session.committed(str(now["transaction_id"]))
+
+
+def _never_made(change: Change, session: Session) -> bool:
+    """Whether a row that was to be added can't be anywhere, as there is no central database to hold it."""
+    return change.before is None and not view.made(session.central(), session.place.central_database)
+
+
+def _add(session: Session, table: str, row: Mapping[str, Any]) -> bool:
+    """Whether the row was put where there was none, which the server can tell in one statement."""
+    key = {column: row[column] for column in view.KEYS[table]}
+    return rows.add(session.central(), _target(session, table), key, row)
 
 
 def _put(session: Session, table: str, now: Mapping[str, Any] | None, then: Mapping[str, Any] | None) -> None:

@@ -5,23 +5,27 @@ They are changed as the tenant's own account, since ALTER EVENT makes whoever ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from reconciler import errors
 from reconciler.model.change import Change, State
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
 from reconciler.ports.mysql import census, names
 from reconciler.ports.mysql import connection as mysql
+from reconciler.ports.mysql.accounts import Account
 from reconciler.ports.session import Session
-from reconciler.resources import account, resource
+from reconciler.resources import account, options, resource
 from reconciler.resources.sight import Sight
 
 _CHARACTER_SETS = (
     "SELECT EVENT_NAME, CHARACTER_SET_CLIENT, COLLATION_CONNECTION FROM information_schema.EVENTS "
     "WHERE EVENT_SCHEMA = %s"
 )
+
+_ENABLED = "SELECT name, definer FROM mysql.event WHERE db = %s AND status = 'ENABLED' ORDER BY name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,37 @@ class Events(resource.Resource):
         return f"{self.server.name}/{self.database}"
 
     def observe(self, sight: Sight) -> State:
-        """Each event and whether it is enabled; of a database to come, none is."""
-        return {"events": dict(sight.census(self.server).events.get(self.database, {}))}
+        """Each event and whether it is enabled; of a database to come, none is.
+
+        Also what will refuse the owner's login; and where the owner has no right to let its events run, or is gone, so
+        that they don't, whose the others are that are enabled.
+        """
+        look = sight.census(self.server)
+        seen: dict[str, Any] = {"events": dict(look.events.get(self.database, {}))}
+        found = look.accounts.get((self.owner, self.host))
+        if found is not None and (obstacles := options.obstacles(found.limits, self.server, self.owner, self.host)):
+            seen["obstacles"] = obstacles
+        if not self.enabled and any(seen["events"].values()) and not (found is not None and self._may_run(look, found)):
+            seen["others"] = [
+                [census.text(event), census.text(definer)]
+                for event, definer in sight.rows(self.server, _ENABLED, (self.database,))
+                if census.text(definer) != f"{self.owner}@{self.host}"
+            ]
+        return seen
 
     def diff(self, seen: State) -> Iterator[Change]:
         """Enable or disable what is not as it should be."""
         have: Mapping[str, bool] = (seen or {})["events"]
+        if "others" in (seen or {}):
+            self._left((seen or {})["others"])
+            return
         known = {event: have.get(event, False) for event in self.events}
         known |= {event: state for event, state in have.items() if not self.enabled}
         differing = {event: state for event, state in known.items() if state != self.enabled}
         if not differing:
             return
+        if obstacles := (seen or {}).get("obstacles"):
+            raise options.refusal(self.server, self.owner, self.host, obstacles)
         verb = "enable" if self.enabled else "disable"
         yield Change(
             step="",
@@ -94,6 +118,25 @@ class Events(resource.Resource):
         server, database = change.name.split("/", 1)
         now = census.Census(session.admin(server), [database], []).events.get(database, {})
         return all(now.get(event, state) == state for event, state in (change.before or {})["events"].items())
+
+    def _may_run(self, look: census.Census, owner: Account) -> bool:
+        """Whether the server lets events run that the owner defined: it asks for EVENT on the database each time."""
+        grants = look.grants_of.get((self.owner, self.host), ())
+        return bool(owner.access) or any(
+            grant.kind == "database" and "EVENT" in grant.privileges and names.reaches(grant.database, self.database)
+            for grant in grants
+        )
+
+    def _left(self, others: Sequence[Sequence[str]]) -> None:
+        """Errors: ``Refused`` if events run as somebody else, and can't be disabled as the owner."""
+        if others:
+            raise errors.Refused(
+                f"in the database {self.database} on {self.server.name} "
+                f"{', '.join(f'the event {event} runs as {definer}' for event, definer in others)}, and the account "
+                f"{self.owner}@{self.host}, as which it would be disabled, is gone or has no right there",
+                advice="As an administrator run: "
+                + " ".join(f"ALTER EVENT {names.qualified(self.database, event)} DISABLE;" for event, _ in others),
+            )
 
     def _who(self) -> dict[str, object]:
         return {

@@ -6,7 +6,7 @@ it is escaped; a REVOKE must name the very text that stands in the grant table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -43,17 +43,23 @@ class Grants(resource.Resource):
         return account.address(self.server.name, self.user, self.host)
 
     def observe(self, sight: Sight) -> State:
-        """By level, the account's privileges; what ALL means on this server; roles, and who may act as whom."""
+        """By level, the account's privileges; what ALL means on this server; roles, and who may act as whom.
+
+        Also what every account of the server may do, and which levels are out of the reach of the account that looks.
+        """
         look, mine = sight.census(self.server), (self.user, self.host)
         links = [
             link
             for link in look.links
             if (link.holder == mine if link.kind == "role" else mine in (link.holder, link.other))
         ]
+        found = levels(look, self.user, self.host)
         return {
-            "levels": levels(look, self.user, self.host),
+            "levels": found,
             "all": sorted(look.privileges_of_all),
             "links": [[_linked(link), _unlinking(link)] for link in links],
+            "everybodys": [[reach.said, reach.statement] for reach in look.everybodys],
+            "beyond": self._beyond(sight, found),
         }
 
     def diff(self, seen: State) -> Iterator[Change]:
@@ -62,6 +68,8 @@ class Grants(resource.Resource):
         privileges = sorted(seen["all"]) if ALL in self.privileges else sorted(self.privileges)
         wanted: Levels = {_key("database", names.pattern(self.database), ""): privileges} if privileges else {}
         have: Levels = seen["levels"]
+        if seen["everybodys"]:
+            raise everybodys(self.server.name, seen["everybodys"])
         if links := seen["links"]:
             raise errors.IsolationFault(
                 f"on {self.server.name} {'; '.join(said for said, _ in links)}, and an account of a tenant has its own "
@@ -70,7 +78,11 @@ class Grants(resource.Resource):
             )
         if have == wanted:
             return
-        if out_of_reach := [level for level in sorted(have) if level not in wanted and not _revocable(level)]:
+        if out_of_reach := [
+            level
+            for level in sorted(have)
+            if level not in wanted and (not _revocable(level) or level in seen["beyond"])
+        ]:
             raise errors.IsolationFault(
                 f"the account {self.user}@{self.host} on {self.server.name} has "
                 f"{'; '.join(f'{_spoken(set(have[level]))} ON {_readable(level)}' for level in out_of_reach)}, which a "
@@ -87,6 +99,11 @@ class Grants(resource.Resource):
                 said += [f"-{_abridged(extra, seen['all'])}"] * bool(extra)
                 details.append((_readable(level), _abridged(sorted(old), seen["all"]) or "nothing", " ".join(said)))
         what = _abridged(privileges, seen["all"])
+        taken = tuple(
+            f"{privilege} ON {_readable(level)}"
+            for level in sorted(have)
+            for privilege in sorted(set(have[level]) - set(wanted.get(level, ())))
+        )
         yield Change(
             step="",
             resource=self.kind,
@@ -102,7 +119,8 @@ class Grants(resource.Resource):
             reason=self.reason,
             undo="grant and revoke back to the privileges it had" if have else "revoke them",
             details=tuple(details),
-            takes_away=any(set(have[level]) - set(wanted.get(level, ())) for level in have),
+            takes_away=bool(taken),
+            taken=taken,
         )
 
     def do(self, change: Change, session: Session) -> resource.Facts | None:
@@ -140,6 +158,33 @@ class Grants(resource.Resource):
             if (had - have) or (have & (did - had)):
                 return False
         return True
+
+    def _beyond(self, sight: Sight, found: Levels) -> list[str]:
+        """The levels on other databases on which the provisioning account may not pass on what is to be revoked.
+
+        Who may pass on nothing at all is a planning account: what another one could revoke is not known from here.
+        """
+        elsewhere = []
+        for level in sorted(found):
+            kind, database, _ = level.split("/", 2)
+            literal = database.replace("\\", "") if kind == "database" else database
+            if literal != self.database and _revocable(level):
+                elsewhere.append((level, literal))
+        if not elsewhere or not sight.passes_on(self.server):
+            return []
+        return [
+            level
+            for level, database in elsewhere
+            if any(not sight.may(self.server, database, entry) for entry in {*found[level], GRANT_OPTION})
+        ]
+
+
+def everybodys(server: str, reaches: Sequence[Sequence[str]]) -> errors.IsolationFault:
+    """What is said of a server on which everybody may do something: in words, and the statements that end it."""
+    return errors.IsolationFault(
+        f"on {server} {'; '.join(said for said, _ in reaches)}, and an account of a tenant has its own privileges only",
+        advice=f"As an administrator run: {' '.join(statement for _, statement in reaches)}",
+    )
 
 
 def levels(look: census.Census, user: str, host: str) -> dict[str, list[str]]:

@@ -28,8 +28,8 @@ _AHEAD = 2  # packets
 
 _SEEN = "SELECT @@sql_mode, @@character_set_client, @@collation_connection"
 _ADVICE = {
-    1273: "The file names a collation that this server does not know: utf8mb4_0900_ai_ci is MySQL's, which MariaDB "
-    "takes from 11.4.5 on. Replace it, with utf8mb4_unicode_ci for example.",
+    1273: "The file names a collation that this server does not know. Of MySQL's, MariaDB takes "
+    "utf8mb4_0900_ai_ci and most others from 11.4.5 on. Replace it, with utf8mb4_unicode_ci for example.",
     1418: "Declare the function DETERMINISTIC, NO SQL or READS SQL DATA: the server has a binary log.",
     1419: "As an administrator run: SET GLOBAL log_bin_trust_function_creators = 1;",
     1153: "As an administrator raise max_allowed_packet above the length of the statement.",

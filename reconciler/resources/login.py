@@ -13,9 +13,9 @@ from reconciler import errors
 from reconciler.model.change import Change, State
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
-from reconciler.ports.mysql import connection, names
+from reconciler.ports.mysql import census, connection, names
 from reconciler.ports.session import Session
-from reconciler.resources import account, resource
+from reconciler.resources import account, options, resource
 from reconciler.resources.sight import Sight
 
 _PUBLIC = frozenset({"information_schema"})
@@ -43,23 +43,33 @@ class Login(resource.Resource):
         return account.address(self.server.name, self.user, self.host)
 
     def observe(self, sight: Sight) -> State:
-        """Nothing; but a deep look logs in, if the account is there, open, and has the password."""
-        found = sight.census(self.server).accounts.get((self.user, self.host)) if self._tried(sight) else None
-        if found is None or found.locked or found.auth != {(account.PLUGIN, self.secret.mark)}:
+        """What will refuse a login, as far as it can be seen; and a deep look logs in, if the account is there, open,
+        and has the password.
+        """
+        found = sight.census(self.server).accounts.get((self.user, self.host)) if self.open else None
+        if found is None:
             return None
-        refused = sight.log_in(self.server, self.user, self.secret, self.database)
-        return {"refused": refused} if refused else None
+        obstacles = options.obstacles(found.limits, self.server, self.user, self.host)
+        refused, number = "", 0
+        if self._tried(sight) and not found.locked and found.auth == {(account.PLUGIN, self.secret.mark)}:
+            refused, number = sight.log_in(self.server, self.user, self.secret, self.database)
+        if number in options.EXPIRED and not obstacles:
+            obstacles = [["its password has expired", options.renewal(self.user, self.host)]]
+        return {"refused": refused, "obstacles": obstacles} if refused or obstacles else None
 
     def diff(self, seen: State) -> Iterator[Change]:
         """Nothing of its own."""
-        if seen is not None:
+        if seen is not None and seen["refused"]:
             raise errors.LoginRefused(
-                f"the delivered credential of {self.user} does not open {self.database}: {seen['refused']}"
+                f"the delivered credential of {self.user} does not open {self.database}: {seen['refused']}",
+                advice=options.advice(seen["obstacles"]),
             )
         return iter(())
 
     def follow(self, seen: State) -> Iterator[Change]:
-        """Prove it after every change."""
+        """Prove it after every change. Errors: ``LoginRefused`` if it is known that it can't be proven."""
+        if seen is not None and seen["obstacles"]:
+            raise options.refusal(self.server, self.user, self.host, seen["obstacles"])
         yield Change(
             step="",
             resource=self.kind,
@@ -79,13 +89,13 @@ class Login(resource.Resource):
     def do(self, change: Change, session: Session) -> resource.Facts | None:
         """Log in and look around."""
         try:
-            with session.login(self.server.name, self.user, self.secret) as visitor:
+            with session.login(self.server.name, self.user, self.secret, self.database) as visitor:
                 if not self.open:
                     raise errors.VerificationFailed(f"the locked account {self.user} could log in")
                 self._look(visitor, session)
                 session.proven = True
         except errors.ServerUnreachable as error:
-            if not self.open and connection.login_error(error) == connection.ACCOUNT_LOCKED:
+            if not self.open and (connection.login_error(error) == connection.ACCOUNT_LOCKED or self._shut(session)):
                 # Whoever locked it before this may have left a session running.
                 account.end_sessions(session.admin(self.server.name), self.user)
                 return None
@@ -101,6 +111,14 @@ class Login(resource.Resource):
         """Nothing was changed."""
         return True
 
+    def _shut(self, session: Session) -> bool:
+        """Whether the account is locked, or gone: another password, or an option, would keep out only who has the
+        delivered credential.
+        """
+        look = census.Census(session.admin(self.server.name), [], [self.user])
+        found = look.accounts.get((self.user, self.host))
+        return found is None or found.locked
+
     def _tried(self, sight: Sight) -> bool:
         return sight.deep and self.open and self.secret.drawn
 
@@ -111,7 +129,6 @@ class Login(resource.Resource):
                 f"the account {self.user} sees the databases {', '.join(sorted(visible)) or 'none'}; it should see "
                 f"{self.database} only"
             )
-        visitor.run(f"USE {names.identifier(self.database)}")
         # What is not listed could still be readable by name, so one neighbour is tried.
         neighbour = names.qualified(session.place.central_database, "tenants")
         if session.place.central_server == self.server.name:

@@ -105,6 +105,18 @@ class Recollection(sight.Sight):
         return view.CentralView(remembered.told(self.rows_of_central, "the central database"))
 
     @property
+    def registered(self) -> Collection[str]:
+        """Who was in the central database."""
+        try:
+            return self.central.tenants if self.everybody else set()
+        except (census.Unseen, errors.CentralDamaged):
+            return set()
+
+    def central_of(self, tenants: Collection[str]) -> view.CentralView:
+        """The central rows as they were."""
+        return self.central
+
+    @property
     def one_file_system(self) -> bool:
         """As it was."""
         return self.renames

@@ -50,7 +50,10 @@ class Resource(ABC):
         """The changes from ``seen`` to what is wanted; none if it is so already."""
 
     def follow(self, seen: State) -> Iterator[Change]:
-        """Changes that go along when something else of the tenant changes, though this thing alone would not."""
+        """Changes that go along when something else of the tenant changes, though this thing alone would not.
+
+        Errors: as ``diff``.
+        """
         return iter(())
 
     def remarks(self, seen: State) -> Iterator[plan.Report | plan.Unknown]:

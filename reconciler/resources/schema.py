@@ -15,7 +15,7 @@ from reconciler.model import drift, plan
 from reconciler.model.change import Change, State
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
-from reconciler.ports.mysql import anatomy
+from reconciler.ports.mysql import anatomy, privileges
 from reconciler.ports.session import Session
 from reconciler.resources import account, importing, ledger, proof, resource, scripts, shape
 from reconciler.resources.sight import Sight
@@ -49,7 +49,9 @@ class Schema(resource.Resource):
         """In what the database differs from the shape that was recorded; before the import, what the server allows."""
         if not self.fact:
             return {"new": True, **self._allowed(sight)}
-        found = shape.seen(sight, self.server, self.database, self.fact.get("shape", {}))
+        taken_now = f"{self.kind}/{self.name}" in sight.written
+        owner, recorded = f"{self.owner}@{self.host}", self.fact.get("shape", {})
+        found = shape.seen(sight, self.server, self.database, recorded, owner=owner, taken_now=taken_now)
         applied, now = dict(self.fact["scripts"]), self.source.sums
         return {
             **found,
@@ -75,8 +77,15 @@ class Schema(resource.Resource):
         administrator = programs and log and not trusting
         # An account that can make no tenant is told nothing about what it could not do.
         needed = administrator and sight.may(self.server, "%", "CREATE USER")
-        may = not needed or sight.may(self.server, "%", "SUPER")
+        may = not needed or self._may_as_administrator(sight)
         return dict(zip(_OF_THE_SERVER, (packet, administrator, may), strict=True))
+
+    def _may_as_administrator(self, sight: Sight) -> bool:
+        """Whether the account may make functions and triggers in spite of the log, in the own account's name."""
+        if not sight.may(self.server, "%", "SUPER"):
+            return False
+        holds_it = privileges.super_holds_the_rest(sight.census(self.server).version)
+        return holds_it or sight.may(self.server, "%", "SET USER")
 
     def remarks(self, seen: State) -> Iterator[plan.Report | plan.Unknown]:
         """What differs and stays, what could not be seen, and the files that came after the import."""
@@ -123,7 +132,7 @@ class Schema(resource.Resource):
                 before=None,
                 after={"owner": self.owner, "host": self.host},
                 summary=f"record what the tables and programs of {self.database} are made of",
-                reason="what is on record was told by another version",
+                reason="what is on record was told by another version, or by one that could not see all of it",
                 undo="nothing: it is recorded with the commit",
             )
 
@@ -150,8 +159,9 @@ class Schema(resource.Resource):
             )
         if not seen["super"]:
             raise errors.MissingPrivilege(
-                f"server {self.server.name} has a binary log, and lets only accounts with SUPER make functions and "
-                f"triggers, of which the schema has some; {self.server.user} does not have it, and should not",
+                f"server {self.server.name} has a binary log, and lets only accounts with SUPER (from MariaDB 11.0 "
+                f"on with SET USER too) make functions and triggers, of which the schema has some; {self.server.user} "
+                "is none, and should not be",
                 advice="As an administrator run: SET GLOBAL log_bin_trust_function_creators = 1; and write it into the "
                 "server's configuration.",
             )
@@ -179,11 +189,14 @@ class Schema(resource.Resource):
             importing.send(self.source, hands)
             own = hands.own()
             admin = session.admin(self.server.name)
-            found = anatomy.read(admin, [self.database]).get(self.database, anatomy.Anatomy())
+            found = anatomy.read(admin, [self.database])[self.database]
+            if not all(found.views.values()):
+                found.views |= anatomy.views(own, self.database)  # it is their definer, who always sees them
             counts = proof.usable(own, found)
             ledger.write(own, self.source.sums, session.ports.clock.stamp())
+            session.keep(own)
         return {
-            "shape": shape.kept(admin, found),
+            "shape": shape.kept(found),
             "scripts": dict(self.source.sums),
             "counts": counts,
             "awake": [name for name in self.source.awake if name in found.events],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -112,11 +113,13 @@ def load(root: Path, location: str, mapping: str = "") -> Scripts:
     """
     place = root / location
     try:
-        paths = sorted(place.glob("*.sql")) if place.is_dir() else [place]
-        if not paths:
+        try:
+            folder, stamps = place, _listed(place)
+        except NotADirectoryError:
+            folder, stamps = place.parent, _stamps([place])
+        if not stamps:
             raise errors.PlatformMisconfigured(f"the schema folder {location} holds no .sql file")
-        folder = place if place.is_dir() else place.parent
-        given = root, folder, tuple(paths), mapping, _stamps(paths)
+        given = root, folder, mapping, stamps
         found = _examined(*given, ())
         now = _stamps(Path(name) for name, _, _ in found.asked_for)
         return found if now == found.asked_for else _examined(*given, now)
@@ -146,6 +149,10 @@ def statements(source: Scripts) -> Iterator[tuple[Script, Iterable[outgoing.Outg
 
 def _filled(one: Script, kept: tuple[outgoing.Outgoing | _Rows, ...]) -> Iterator[outgoing.Outgoing]:
     """What was kept, with rows read from the file. Errors: ``ScriptRefused`` if it is not what was examined."""
+    whole = [entry for entry in kept if not isinstance(entry, _Rows)]
+    if len(whole) == len(kept):  # what was examined is what is sent, whatever is in the file by now
+        yield from whole
+        return
     with one.path.open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != one.sums[0][1]:
             raise _changed(one)
@@ -171,13 +178,13 @@ def _statements(one: Script, wall: firewall.Firewall, folder: _Folder) -> Iterat
 def _examined(
     root: Path,
     folder: Path,
-    paths: tuple[Path, ...],
     mapping: str,
     stamps: tuple[_Stamp, ...],
     _asked_for: tuple[_Stamp, ...],
 ) -> Scripts:
     files, reports, asked_for = [], [], dict[Path, None]()
     wall = firewall.Firewall(mapping=mapping or None)
+    paths = [Path(name) for name, _, _ in stamps]
     alone = frozenset(path.resolve() for path in paths)
     keeper = _Keeper(wall)
     for path, (_, modified, size) in zip(paths, stamps, strict=True):
@@ -253,6 +260,13 @@ class _Keeper:
             self.fits = False
         if not self.fits:
             self.files = [[]]
+
+
+def _listed(folder: Path) -> tuple[_Stamp, ...]:
+    """The ``.sql`` files in ``folder``, in the order of their names."""
+    with os.scandir(folder) as entries:
+        found = [(entry.path, entry.stat()) for entry in entries if entry.name.endswith(".sql")]
+    return tuple(sorted((path, state.st_mtime_ns, state.st_size) for path, state in found))
 
 
 def _stamps(paths: Iterable[Path]) -> tuple[_Stamp, ...]:

@@ -7,8 +7,9 @@ What was applied is on record by digest, so a look need not go into every tenant
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +18,7 @@ from reconciler.model import plan
 from reconciler.model.change import Change, State
 from reconciler.model.server import Server
 from reconciler.ports.mysql import names, rows
+from reconciler.ports.mysql.connection import Connection
 from reconciler.ports.session import Session
 from reconciler.resources import resource
 from reconciler.resources.sight import Sight
@@ -24,7 +26,7 @@ from reconciler.resources.sight import Sight
 _FRESH: dict[str, Any] = {"fresh": True}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SeedRows(resource.Resource):
     """The rows ``rows`` of ``table``, told apart by the columns ``key``.
 
@@ -49,10 +51,10 @@ class SeedRows(resource.Resource):
         """Server, database and table."""
         return f"{self.server.name}/{self.database}/{self.table}"
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """A digest over the wanted rows and the policy."""
-        return plan.digest([self.policy, list(self.key), [dict(row) for row in self._wanted().values()]])
+        return plan.digest([self.policy, list(self.key), [dict(row) for row in self._wanted.values()]])
 
     def bound(self) -> object:
         """The rows."""
@@ -75,7 +77,7 @@ class SeedRows(resource.Resource):
         seen = seen or {}
         if seen.get("recorded"):
             return
-        wanted = self._wanted()
+        wanted = self._wanted
         have: Mapping[str, Mapping[str, Any]] = seen.get("rows", {})
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
@@ -119,18 +121,15 @@ class SeedRows(resource.Resource):
     def do(self, change: Change, session: Session) -> resource.Facts:
         """Write the rows in one transaction, if those that are corrected still stand as they were seen."""
         admin, target = session.admin(self.server.name), names.qualified(self.database, self.table)
-        before = (change.before or {}).get("rows", {})
+        before, after = _images(change)
 
-        def attempt() -> None:
-            for key, then in (change.after or {})["rows"].items():
-                at = {column: then[column] for column in self.key}
-                was = before.get(key)
-                now = rows.fetch(admin, target, list(was or self.key), at)
-                if not self.fresh and not _same_row(now, was):
+        def moves() -> Iterator[rows.Move]:
+            for key, at, now in _found(admin, target, change, before.values()):
+                if not self.fresh and not _same_row(now, before.get(key)):
                     raise errors.StepFailed(f"row {key} of {target} was changed by somebody else meanwhile")
-                rows.put(admin, target, at, now=now, then=then)
+                yield rows.Move(at, now, after[key])
 
-        admin.atomically(attempt)
+        rows.bring(admin, target, lambda: list(moves()), alone=self.fresh)
         return {"digest": self.digest}
 
     @classmethod
@@ -140,18 +139,16 @@ class SeedRows(resource.Resource):
         server, database, table = change.name.split("/", 2)
         admin, target = session.admin(server), names.qualified(database, table)
 
-        def attempt() -> None:
-            for key, then in former.items():
-                at = {column: after[key][column] for column in (change.after or {})["key"]}
-                now = rows.fetch(admin, target, list({**after[key], **(then or {})}), at)
-                if _same_row(now, then):
+        def moves() -> Iterator[rows.Move]:
+            for key, at, now in _found(admin, target, change, [*former.values(), *after.values()]):
+                if _same_row(now, former[key]):
                     continue
                 if not rows.alike(now, after[key]):
                     raise resource.Foreign(change, f"row {key} of {target} was changed by somebody else meanwhile")
-                rows.put(admin, target, at, now=now, then=then)
+                yield rows.Move(at, now, former[key])
 
         if former:
-            admin.atomically(attempt)
+            rows.bring(admin, target, lambda: list(moves()), alone=False)
 
     @classmethod
     def undone(cls, change: Change, session: Session) -> bool:
@@ -161,21 +158,12 @@ class SeedRows(resource.Resource):
         admin, target = session.admin(server), names.qualified(database, table)
 
         def attempt() -> bool:
-            return all(
-                _same_row(
-                    rows.fetch(
-                        admin,
-                        target,
-                        list(then or after[key]),
-                        {column: after[key][column] for column in (change.after or {})["key"]},
-                    ),
-                    then,
-                )
-                for key, then in former.items()
-            )
+            found = _found(admin, target, change, [*former.values(), *after.values()])
+            return all(_same_row(now, former[key]) for key, _, now in found)
 
         return not former or admin.atomically(attempt)
 
+    @functools.cached_property
     def _wanted(self) -> dict[str, dict[str, Any]]:
         wanted = {}
         for row in self.rows:
@@ -190,6 +178,16 @@ class SeedRows(resource.Resource):
 def _images(change: Change) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The former rows by key (none where the table goes with its database), and those that were put in their place."""
     return (change.before or {}).get("rows", {}), (change.after or {})["rows"]
+
+
+def _found(
+    admin: Connection, target: str, change: Change, like: Iterable[Mapping[str, Any] | None]
+) -> Iterator[tuple[str, rows.Row, rows.Row | None]]:
+    """The changed rows as they stand: name, key and the columns that those in ``like`` have; None for no row."""
+    images, key = _images(change)[1], (change.after or {})["key"]
+    keys = [{column: image[column] for column in key} for image in images.values()]
+    columns = dict.fromkeys([*key, *(column for row in like for column in row or ())])
+    return zip(images, keys, rows.fetch_all(admin, target, list(columns), keys), strict=True)
 
 
 def _same_row(now: Mapping[str, Any] | None, then: Mapping[str, Any] | None) -> bool:

@@ -11,18 +11,19 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from reconciler import errors
 from reconciler.model.given import PENDING
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
 from reconciler.ports.central import view
-from reconciler.ports.mysql import anatomy, census, names, rows
-from reconciler.ports.mysql.connection import AGAIN, DENIED, Connection
+from reconciler.ports.mysql import anatomy, census, names, privileges, rows
+from reconciler.ports.mysql.connection import AGAIN, DENIED, Connection, login_error
 from reconciler.ports.ports import Ports
 from reconciler.ports.session import Place
 
+Seen = TypeVar("Seen")
 _FEW: Final = 64
 """So many tenants are looked for in a folder one by one."""
 
@@ -31,10 +32,13 @@ _FEW: Final = 64
 class Sight:
     """One look at the world, at all tenants or at a few.
 
-    ``tenants`` narrows the central rows, ``databases`` and ``users`` the census; None means all. ``deep`` also looks
-    inside tenants and files. ``transaction`` is the id that a change made from this look will carry. ``connection``
+    ``tenants`` narrows the central rows, ``databases`` and ``users`` the census; None means all. ``everybody`` says
+    that they are all there should be, so that rows of others are looked at too. ``deep`` also looks inside tenants and
+    files. ``transaction`` is the id that a change made from this look will carry. ``connection``
     gives the connection to a server; whoever made the Sight closes it. ``reveal`` gives a secret of the
     tenant whose database it is told, for a deep look that tries the credential; None where that is no part of the look.
+    ``written`` are the facts, by kind and name, that the transaction which looks has written; ``last`` says that it
+    will change nothing after this look.
     """
 
     place: Place
@@ -47,8 +51,15 @@ class Sight:
     deep: bool = False
     transaction: str = PENDING
     reveal: Callable[[Server, str, Secret], str] | None = None
+    written: Collection[str] = ()
+    last: bool = False
+    everybody: bool = False
     _census: dict[str, census.Census] = field(default_factory=dict)
+    rows_of: Collection[str] | None = None
+    """Of whom central rows are read, where not of all ``tenants``: whoever tells by their digests first who is left."""
     _central: list[view.CentralView] = field(default_factory=list)
+    _digests: list[view.Digests | None] = field(default_factory=list)
+    _damage: list[errors.CentralDamaged | census.Unseen] = field(default_factory=list)
     _anatomy: dict[str, dict[str, anatomy.Anatomy]] = field(default_factory=dict)
     _held: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     _folders: list[Mapping[str, os.stat_result]] = field(default_factory=list)
@@ -60,7 +71,9 @@ class Sight:
         """What is on ``server``."""
         with self._guard:
             if server.name not in self._census:
-                self._census[server.name] = census.Census(self.connection(server), self.databases, self.users)
+                self._census[server.name] = census.Census(
+                    self.connection(server), self.databases, self.users, closer=self.transaction != PENDING
+                )
             return self._census[server.name]
 
     def anatomy(self, server: Server, database: str) -> anatomy.Anatomy:
@@ -71,13 +84,14 @@ class Sight:
                 self._anatomy[server.name] = anatomy.read(self.connection(server), databases)
             return self._anatomy[server.name].get(database, anatomy.Anatomy())
 
-    def log_in(self, server: Server, user: str, secret: Secret, database: str) -> str:
-        """Log in as a tenant's own account and leave again: empty, or why the server refused.
+    def log_in(self, server: Server, user: str, secret: Secret, database: str) -> tuple[str, int]:
+        """Log in as a tenant's own account and leave again: why the server refused, and its number; else
+        empty and 0.
 
         Errors: ``census.Unseen`` where the secret can't be opened from here.
         """
         if self.reveal is None:
-            return ""
+            return "", 0
         try:
             password = self.reveal(server, database, secret)
         except (errors.PlatformMisconfigured, errors.StoreFailed, errors.UsageError) as error:
@@ -89,9 +103,11 @@ class Sight:
                 visitor.value("SELECT 1")  # one whose password has expired is let in, and may do nothing
             finally:
                 visitor.close()
-        except (errors.ServerUnreachable, errors.StatementFailed) as error:
-            return error.message
-        return ""
+        except errors.ServerUnreachable as error:
+            return error.message, login_error(error)
+        except errors.StatementFailed as error:
+            return error.message, error.errno
+        return "", 0
 
     @property
     def deliveries(self) -> Mapping[str, os.stat_result]:
@@ -122,12 +138,69 @@ class Sight:
 
     @property
     def central(self) -> view.CentralView:
-        """The central rows."""
+        """The central rows. Errors: as for ``view.look``."""
         with self._guard:
             if not self._central:
                 connection = self.connection(self.central_server)
-                self._central.append(view.look(connection, self.place.central_database, self.tenants))
+                tenants = None if self.everybody else self.tenants
+                if self.rows_of is not None and (self._told is not None or not self.everybody):
+                    tenants = self.rows_of
+                self._central.append(self._whole(lambda: view.look(connection, self.place.central_database, tenants)))
             return self._central[0]
+
+    def _whole(self, look: Callable[[], Seen]) -> Seen:
+        """What a look at the central database finds.
+
+        Of one that lost a part, or can't be seen, every tenant is told without another look: behind somebody's lock
+        each would wait for it anew.
+        """
+        match self._damage:
+            case [errors.CentralDamaged() as error]:
+                raise errors.CentralDamaged(error.message, advice=error.next)
+            case [census.Unseen() as unseen]:
+                raise census.Unseen(unseen.what, unseen.privilege)
+        try:
+            return look()
+        except (errors.CentralDamaged, census.Unseen) as error:
+            self._damage.append(error)
+            raise
+
+    @property
+    def registered(self) -> Collection[str]:
+        """Who was met in the central database, as far as this look has read it: nobody if not of ``everybody``."""
+        with self._guard:
+            if not self.everybody:
+                return set()
+            if self._told is not None:
+                return {tenant for digests in self._told.values() for tenant in digests}
+            return self._central[0].tenants if self._central else set()
+
+    @property
+    def _told(self) -> view.Digests | None:
+        return self._digests[0] if self._digests else None
+
+    def central_of(self, tenants: Collection[str]) -> view.CentralView:
+        """The central rows of some tenants, as they are by now. Errors: as for ``view.look``."""
+        with self._guard:
+            return view.look(self.connection(self.central_server), self.place.central_database, tenants)
+
+    def let_go(self, tenant: str) -> None:
+        """A tenant's central rows are not asked for again."""
+        with self._guard:
+            for seen in self._central:
+                seen.let_go(tenant)
+
+    def central_told(self, table: str, tenant: str) -> str:
+        """What is equal where a tenant's central rows in ``table`` are; of many tenants, no row is read for that."""
+        with self._guard:
+            if self._central or (self.tenants is not None and len(self.tenants) <= census.NARROW):
+                return self.central.told(table, tenant)
+            if not self._digests:
+                connection, many = self.connection(self.central_server), len(self.tenants or ())
+                self._digests.append(self._whole(lambda: view.digests(connection, self.place.central_database, many)))
+            if (found := self._digests[0]) is None:
+                return self.central.told(table, tenant)
+            return found[table].get(tenant, "")
 
     @property
     def inside(self) -> bool:
@@ -166,11 +239,14 @@ class Sight:
     ) -> list[dict[str, Any]]:
         """Rows of a tenant's table as plain values by column: all of them, or those with ``key``.
 
-        ``whole`` rows have every column that can be written, others those that are ``needed``. ``hidden`` columns have
-        to be there, and their values are nobody's business.
+        ``whole`` rows have every column that can be written, so that a change can put them back; after the last change
+        they too have only those that are ``needed``. ``hidden`` columns have to be there, and their values are nobody's
+        business.
         Errors: ``census.Unseen``; ``SchemaDrifted`` if a whole row lacks a column; ``StatementFailed``.
         """
-        columns = self._columns(server, database, table, [*needed, *hidden]) if whole else list(needed)
+        columns = [*needed, *hidden]
+        if whole and not self.last:
+            columns = self._columns(server, database, table, columns)
         where = " AND ".join(f"{names.identifier(column)} = %s" for column in key or {})
         found = self.rows(
             server,
@@ -202,17 +278,28 @@ class Sight:
         """Whether the account that looks has ``privilege`` on ``database``: else what it does not see may be there."""
         return any(names.reaches(level, database) and held == privilege for level, held in self.held(server))
 
+    def passes_on(self, server: Server) -> bool:
+        """Whether the account that looks may pass on anything, as a planning account never may."""
+        return any(held == privileges.GRANT_OPTION for _, held in self.held(server))
+
     def held(self, server: Server) -> list[tuple[Any, ...]]:
-        """The privileges of the account that looks, each behind the database part of its grant, ``%`` for all."""
+        """The privileges of the account that looks, each behind the database part of its grant, ``%`` for all.
+
+        GRANT OPTION is one of them.
+        """
         if server.name not in self._held:
             user, host = str(self.connection(server).value("SELECT CURRENT_USER()")).rsplit("@", 1)
             grantee = f"'{user}'@'{host}'"
             self._held[server.name] = self.rows(
                 server,
                 "SELECT '%%', PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = %s "
-                "UNION ALL "
-                "SELECT TABLE_SCHEMA, PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = %s",
-                (grantee, grantee),
+                "UNION SELECT '%%', 'GRANT OPTION' FROM information_schema.USER_PRIVILEGES "
+                "WHERE GRANTEE = %s AND IS_GRANTABLE = 'YES' "
+                "UNION SELECT TABLE_SCHEMA, PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES "
+                "WHERE GRANTEE = %s "
+                "UNION SELECT TABLE_SCHEMA, 'GRANT OPTION' FROM information_schema.SCHEMA_PRIVILEGES "
+                "WHERE GRANTEE = %s AND IS_GRANTABLE = 'YES'",
+                (grantee,) * 4,
             )
         return self._held[server.name]
 

@@ -24,7 +24,7 @@ from reconciler.resources.sight import Sight
 Question = tuple[str | tuple[str, ...], ...]
 
 _KEYED: Final = frozenset({"schemas", "accounts", "hosts", "grants_of", "events", "routines", "folds"})
-_WHOLE: Final = frozenset({"links", "version", "privileges_of_all"})
+_WHOLE: Final = frozenset({"links", "everybodys", "version", "privileges_of_all"})
 _CALLED: Final = frozenset({"reaching"})
 
 
@@ -53,6 +53,7 @@ class Watched(Sight):
         self.answers: dict[Question, str] = {}
         self.sound = True
         self._listings: dict[Path, Mapping[str, os.stat_result] | None] = {}
+        self.rows_once: dict[tuple[str, str], list[view.Row]] = {}
 
     def census(self, server: Server) -> census.Census:
         """What is on ``server``, watched."""
@@ -106,12 +107,12 @@ class Watched(Sight):
     def listing(self, folder: Path) -> Mapping[str, os.stat_result] | None:
         """What is in a folder of the deliveries or the trash; looked at once a list."""
         if folder not in self._listings:
-            self._listings[folder] = self._sight.ports.files.listing(folder)
-        where = {self.place.deliveries: "deliveries", self.place.trash: "trash"}.get(folder.parent)
-        if where is None:
-            self.sound = False
-        else:
-            self.note(("listing", where, folder.name), _listed(self._listings[folder]))
+            found = self._listings[folder] = self._sight.ports.files.listing(folder)
+            where = {self.place.deliveries: "deliveries", self.place.trash: "trash"}.get(folder.parent)
+            if where is None:
+                self.sound = False
+            else:
+                self.note(("listing", where, folder.name), _listed(found))
         return self._listings[folder]
 
     def _watched_ports(self, ports: Ports) -> Ports:
@@ -124,9 +125,10 @@ class Watched(Sight):
 
 def answer(sight: Sight, server: Callable[[str], Server], question: Question) -> str:
     """What ``sight`` tells of a question now. Errors: ``KeyError`` for one that can't be asked; those of the look."""
+    if question[0] == "central":  # most questions are
+        _, table, tenant = question
+        return sight.central_told(str(table), str(tenant))
     match question:
-        case ("central", str(table), str(tenant)):
-            return repr(sight.central.rows(table, tenant))
         case ("listing", str(where), str(name)):
             place = sight.place
             shelf = place.deliveries if where == "deliveries" else place.trash
@@ -151,8 +153,7 @@ def told(value: object) -> str:
         case None | str() | int():
             return repr(value)
         case os.stat_result():
-            whole = (value.st_size, value.st_mtime_ns) if stat.S_ISREG(value.st_mode) else ()
-            return repr((value.st_mode, value.st_ino, value.st_uid, value.st_gid, *whole))
+            return _state(value)
         case list() | tuple():
             return f"[{','.join(map(told, value))}]"
         case frozenset() | set():
@@ -166,7 +167,14 @@ def told(value: object) -> str:
 
 
 def _listed(listing: Mapping[str, os.stat_result] | None) -> str:
-    return "none" if listing is None else ";".join([f"{name} {told(listing[name])}" for name in sorted(listing)])
+    return "none" if listing is None else ";".join([f"{name} {_state(listing[name])}" for name in sorted(listing)])
+
+
+def _state(found: os.stat_result) -> str:
+    mode, whole = found.st_mode, ""
+    if stat.S_ISREG(mode):
+        whole = f" {found.st_size} {found.st_mtime_ns}"
+    return f"{mode} {found.st_ino} {found.st_uid} {found.st_gid}{whole}"
 
 
 class _Keyed(Mapping[Any, Any]):
@@ -204,10 +212,11 @@ class _Central(view.CentralView):
 
     def rows(self, table: str, tenant: str) -> list[view.Row]:
         watched: Watched = self._watched
-        found = watched._sight.central.rows(table, tenant)
-        question = ("central", table, tenant)
-        if question not in watched.answers:  # the look behind this one has read them once
-            watched.note(question, repr(found))
+        found = watched.rows_once.get((table, tenant))
+        if found is None:
+            central = watched._sight.central
+            found = watched.rows_once[table, tenant] = central.rows(table, tenant)
+            watched.note(("central", table, tenant), central.told(table, tenant))
         return found
 
     @property

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from reconciler import errors
 from reconciler.spec.source import Source, unplaced
+
+T = TypeVar("T")
 
 MAX_OCTETS: Final = 1024 * 1024
 MAX_FOLDERS: Final = 32
@@ -53,21 +55,26 @@ def is_ours(content: bytes) -> bool:
 
 def shown(name: str) -> str:
     """A file's name as faults show it: octets that are not UTF-8 are escaped."""
+    if name.isascii():
+        return name
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def read(root: Path) -> Iterator[Source | errors.Fault]:
+def read(
+    root: Path, known: Callable[[str, os.stat_result], T | None] = lambda file, state: None
+) -> Iterator[Source | errors.Fault | T]:
     """Every file with documents below ``root``, in the order of names, or the fault that hides it.
 
     A YAML file in any other place under ``specs/`` is given too when it calls itself a document of ours:
-    it would be missed in silence otherwise.
+    it would be missed in silence otherwise. ``known`` is asked of every file, by how its name is shown and its lstat;
+    what it has is given in place of the file, which is not opened then.
     """
     top = root / SPECS
     if not top.is_dir():
         hint = "Name the repository with -C DIR, or make one with `reconcile init DIR`."
         yield unplaced(SPECS, "there is no folder `specs` here", rule="no-specs", hint=hint)
         return
-    yield from _folder(root, SPECS, (root.resolve(), top.resolve()))
+    yield from _folder(root, SPECS, (root.resolve(), top.resolve()), known)
 
 
 def decode(file: str, content: bytes) -> Source | errors.Fault:
@@ -84,7 +91,9 @@ def decode(file: str, content: bytes) -> Source | errors.Fault:
         return errors.Fault(where, message, rule="not-utf-8", hint="Save the file as UTF-8.")
 
 
-def _folder(root: Path, folder: str, above: tuple[Path, ...]) -> Iterator[Source | errors.Fault]:
+def _folder(
+    root: Path, folder: str, above: tuple[Path, ...], known: Callable[[str, os.stat_result], T | None]
+) -> Iterator[Source | errors.Fault | T]:
     """What stands below ``folder`` (relative); ``above`` are the real folders from the root down to it."""
     if len(above) > MAX_FOLDERS:
         yield _fault(folder, f"deeper than {MAX_FOLDERS} folders", rule="too-deep", hint="Flatten the folders.")
@@ -100,14 +109,27 @@ def _folder(root: Path, folder: str, above: tuple[Path, ...]) -> Iterator[Source
         if entry.name.startswith("."):
             continue
         if entry.is_symlink():
-            yield from _link(root, name, Path(entry.path), above)
+            yield from _link(root, name, Path(entry.path), above, known)
         elif entry.is_dir():
-            yield from _folder(root, name, (*above, above[-1] / entry.name))
+            yield from _folder(root, name, (*above, above[-1] / entry.name), known)
         elif entry.name.lower().endswith(_SUFFIXES):
-            yield from _file(name, entry.path)
+            kept = _known(entry, shown(name), known)
+            if kept is not None:
+                yield kept
+            else:
+                yield from _file(name, entry.path)
 
 
-def _link(root: Path, name: str, path: Path, above: tuple[Path, ...]) -> Iterator[Source | errors.Fault]:
+def _known(entry: os.DirEntry[str], file: str, known: Callable[[str, os.stat_result], T | None]) -> T | None:
+    try:
+        return known(file, entry.stat(follow_symlinks=False))
+    except OSError:
+        return None  # who opens it says what is wrong
+
+
+def _link(
+    root: Path, name: str, path: Path, above: tuple[Path, ...], known: Callable[[str, os.stat_result], T | None]
+) -> Iterator[Source | errors.Fault | T]:
     """What a symbolic link leads to, unless it leads out, in a circle, or to nothing."""
     try:
         target = path.resolve(strict=True)
@@ -124,7 +146,7 @@ def _link(root: Path, name: str, path: Path, above: tuple[Path, ...]) -> Iterato
     elif is_folder and target in above:
         yield _fault(name, "a link to a folder that it stands in", rule="link-loop", hint="Remove it.")
     elif is_folder:
-        yield from _folder(root, name, (*above, target))
+        yield from _folder(root, name, (*above, target), known)
     else:
         yield from _file(name, str(target))
 
@@ -132,17 +154,17 @@ def _link(root: Path, name: str, path: Path, above: tuple[Path, ...]) -> Iterato
 def _file(name: str, path: str) -> Iterator[Source | errors.Fault]:
     expected = holds_documents(name)
     try:
-        content = _content(path)
+        found = content(path)
     except OSError as error:
         if expected:
             yield _unreadable(name, error)
         return
-    if expected or is_ours(content):
-        yield decode(shown(name), content)
+    if expected or is_ours(found):
+        yield decode(shown(name), found)
 
 
-def _content(path: str) -> bytes:
-    """At most one octet more than is allowed, so that a huge file is not read to its end.
+def content(path: str) -> bytes:
+    """What is in a file; at most one octet more than is allowed, so that a huge file is not read to its end.
 
     Not blocking: opening a named pipe would wait for a writer for ever.
     """
@@ -151,13 +173,13 @@ def _content(path: str) -> bytes:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
             raise OSError("not a regular file")
-        content = os.read(handle, min(state.st_size, MAX_OCTETS) + 1)
-        while len(content) != state.st_size and len(content) <= MAX_OCTETS:  # somebody writes to it just now
-            more = os.read(handle, MAX_OCTETS + 1 - len(content))
+        found = os.read(handle, min(state.st_size, MAX_OCTETS) + 1)
+        while len(found) != state.st_size and len(found) <= MAX_OCTETS:  # somebody writes to it just now
+            more = os.read(handle, MAX_OCTETS + 1 - len(found))
             if not more:
                 break
-            content += more
-        return content
+            found += more
+        return found
     finally:
         os.close(handle)
 

@@ -42,7 +42,7 @@ class Kind:
     folder: str = "specs"
     examples: tuple[Mapping[str, Any], ...] = ()
 
-    @property
+    @functools.cached_property
     def is_tenant(self) -> bool:
         """Whether its documents are tenants: they share one space of names."""
         return self.folder == TENANTS or self.folder.startswith(TENANTS + "/")

@@ -7,18 +7,22 @@ text only, so it can be kept by the blob's id.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler import errors
-from reconciler.spec import build, folder, kept, metadata, reader, wording
+from reconciler.spec import build, folder, kept, metadata
 from reconciler.spec.document import Document
 from reconciler.spec.kind import API_VERSION, Kind
-from reconciler.spec.nearest import did_you_mean
 from reconciler.spec.source import Source
 from reconciler.spec.tree import Tree
+
+if TYPE_CHECKING:
+    from reconciler.spec import reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,27 @@ def load(root: Path, kinds: Sequence[Kind]) -> Tree:
     Never raises for what a person can write or for a file that can't be read: that is a fault of the tree.
     """
     shelf = kept.Shelf(root, kinds)
-    files = [_parsed(file, kinds, shelf) for file in folder.read(root)]
+
+    def known(file: str, state: os.stat_result) -> Parsed | None:
+        documents = shelf.unchanged(file, state)
+        return None if documents is None else Parsed(file, documents, (), complete=True)
+
+    files = [_parsed(file, kinds, shelf) for file in folder.read(root, known)]
     shelf.save()
-    tree = assemble(root, kinds, files)
-    whole = not tree.faults and len(tree.documents) == shelf.count
-    return replace(tree, digest=shelf.digest()) if whole else tree
+    return told(assemble(root, kinds, files), shelf)
+
+
+def told(tree: Tree, shelf: kept.Shelf) -> Tree:
+    """The tree, with what tells it apart from others if all of it was right."""
+    if tree.faults:
+        return tree
+    contents: dict[str, str] = {}
+    for document in tree.documents:
+        if not isinstance(document, kept.Kept):
+            return tree
+        contents[document.file] = document.content
+    digest = hashlib.sha256("".join([shelf.stamp, *contents.values()]).encode()).hexdigest()
+    return replace(tree, digest=digest, contents=contents)
 
 
 def assemble(root: Path, kinds: Sequence[Kind], files: Iterable[Parsed]) -> Tree:
@@ -56,7 +76,11 @@ def assemble(root: Path, kinds: Sequence[Kind], files: Iterable[Parsed]) -> Tree
     )
 
 
-def _parsed(source: Source | errors.Fault, kinds: Sequence[Kind], shelf: kept.Shelf) -> Parsed:
+def _parsed(source: Source | errors.Fault | Parsed, kinds: Sequence[Kind], shelf: kept.Shelf) -> Parsed:
+    return source if isinstance(source, Parsed) else remembered(source, kinds, shelf)
+
+
+def remembered(source: Source | errors.Fault, kinds: Sequence[Kind], shelf: kept.Shelf) -> Parsed:
     """The documents of one file, as they were kept or as they are read now."""
     if isinstance(source, errors.Fault):
         return parse(source, kinds)
@@ -64,7 +88,7 @@ def _parsed(source: Source | errors.Fault, kinds: Sequence[Kind], shelf: kept.Sh
         return Parsed(source.file, documents, (), complete=True)
     parsed = parse(source, kinds)
     if parsed.complete and not parsed.faults:
-        shelf.keep(source, parsed.documents)
+        return replace(parsed, documents=shelf.keep(source, parsed.documents))
     return parsed
 
 
@@ -72,6 +96,8 @@ def parse(source: Source | errors.Fault, kinds: Sequence[Kind]) -> Parsed:
     """The documents of one file, or of the fault that hid it."""
     if isinstance(source, errors.Fault):
         return Parsed(source.where.file, (), (source,), complete=False)
+    from reconciler.spec import reader  # YAML, which is seldom read again
+
     reading = reader.read(source)
     faults = list(reading.faults)
     refused = {fault.where for fault in reading.faults}
@@ -165,6 +191,9 @@ def _slowly(
 
 def _frame(document: Document, kinds: Sequence[Kind]) -> Iterable[errors.Fault]:
     """Faults of ``apiVersion``, ``kind``, and the place of the file."""
+    from reconciler.spec import wording
+    from reconciler.spec.nearest import did_you_mean
+
     version = document.data.get("apiVersion")
     if "apiVersion" in document.data and version != API_VERSION:
         message = f"apiVersion is {wording.said(version)}; this program reads {API_VERSION}"

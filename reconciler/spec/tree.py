@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler import errors
@@ -27,6 +27,10 @@ class Tree:
     kinds: tuple[Kind, ...] = ()
     unread: frozenset[str] = frozenset()
     digest: str = ""
+    contents: Mapping[str, str] = field(default_factory=dict)
+    """Of a tree with a digest: what tells each file's content, by its name."""
+    home: Path | None = None
+    """The repository in whose state notes of this tree are kept, if that is not ``root``."""
 
     def of(self, kind: str) -> tuple[Document, ...]:
         """All documents of a kind, those with faults too (their ``spec`` is None)."""

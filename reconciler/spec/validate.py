@@ -54,7 +54,7 @@ def unique(used: Iterable[Used], what: str, *, rule: str) -> Iterator[errors.Fau
     """
     first: dict[str, Used] = {}
     for use in used:
-        folded = unicodedata.normalize("NFC", use.value).casefold()
+        folded = fold(use.value)
         earlier = first.setdefault(folded, use)
         if earlier is not use:
             place = earlier.document.at(*earlier.path)
@@ -62,6 +62,11 @@ def unique(used: Iterable[Used], what: str, *, rule: str) -> Iterator[errors.Fau
             message = f"{what} {short(use.value)!r} is already used by {short(owner)!r} ({place})"
             hint = f"Give each its own; {what} counts without upper and lower case."
             yield use.document.fault(use.path, message, rule=rule, hint=hint)
+
+
+def fold(value: str) -> str:
+    """A value as ``unique`` compares it."""
+    return value.casefold() if value.isascii() else unicodedata.normalize("NFC", value).casefold()
 
 
 def one_platform(tree: Tree) -> Iterator[errors.Fault]:

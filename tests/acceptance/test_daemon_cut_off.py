@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 
 from tests.support import merged
@@ -98,7 +99,10 @@ class Stream:
         }
 
     def _central(self) -> dict[str, tuple[str, str]]:
-        rows = self.remote.repository.server.sql("SELECT name, display_name, state FROM license_manager.tenants")
+        try:
+            rows = self.remote.repository.server.sql("SELECT name, display_name, state FROM license_manager.tenants")
+        except pymysql.err.ProgrammingError:  # no daemon has lived long enough to make it
+            return {}
         return {name: (shown, state) for name, shown, state in rows}
 
     def judge(self, watch: Watch, commit: str) -> int:
@@ -169,6 +173,7 @@ def kill_under_pushes(remote: Remote, home: Path, kills: int, tenants: int, seed
             assert unforeseen(watch) == []
         commit = stream.mend()
         watch.start()
+        watch.until(lambda: not watch.unready(), "it is ready")
         # The last push may have changed nothing but a file that was broken.
         watch.until(lambda: watch.told("plan")["revision"] == f"main@sha1:{commit}", "the newest revision is known")
         watch.until(stream.as_wanted, "every tenant is as it was merged last")

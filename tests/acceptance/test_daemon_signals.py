@@ -25,7 +25,7 @@ def made(watch: Watch, name: str) -> bool:
 
 def test_sigterm_lets_what_is_open_come_to_its_end_within_the_grace(remote: Remote, tmp_path: Path) -> None:
     with merged.watching(remote, tmp_path / "home") as watch:
-        watch.until(lambda: not watch.unready(), "it is ready")
+        watch.until(lambda: not watch.unready() and made(watch, "first"), "it is ready")
         with merged.held_up(remote.repository.server) as held:
             pos(remote.repository, "second")
             remote.push("the second")
@@ -44,7 +44,7 @@ def test_sigterm_undoes_what_takes_longer_than_the_grace(remote: Remote, tmp_pat
     merged.platform(remote.repository, daemon={"graceSeconds": 0.5})
     remote.push("a short grace")
     with merged.watching(remote, tmp_path / "home") as watch:
-        watch.until(lambda: not watch.unready(), "it is ready")
+        watch.until(lambda: not watch.unready() and made(watch, "first"), "it is ready")
         with merged.held_up(remote.repository.server) as held:
             pos(remote.repository, "second")
             remote.push("the second")

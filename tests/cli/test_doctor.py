@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,13 @@ def test_a_store_that_is_damaged_is_named(specs: Path, said: Said) -> None:
     status, found = _checks(said)
     assert status == 1
     assert found["store"]["health"] == "failed"
+    assert not [number for number in os.listdir("/proc/self/fd") if _opened(number).startswith(str(specs / "state"))]
+
+
+def _opened(number: str) -> str:
+    with contextlib.suppress(FileNotFoundError):  # that of the listing itself is closed already
+        return os.readlink(f"/proc/self/fd/{number}")
+    return ""
 
 
 def test_the_doctor_changes_nothing(served: servers.Server, specs: Path, said: Said) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_a_checkout_plans_from_a_published_file_and_public_keys(place: Repositor
     assert 0 <= found["snapshot"]["ageSeconds"] < 600
     assert found["summary"]["update"] == 1
     markdown = place.run(*words, "--format", "markdown", expect=0)
-    assert "From a snapshot of" in markdown
+    assert re.search(r"From a snapshot of [0-9-]+T[0-9:.]+Z, ", markdown)
     assert "From a snapshot of" in place.run(*words, "--format", "github", expect=0)
     assert sorted(path.name for path in checkout.iterdir()) == ["specs"]
 
@@ -132,19 +133,21 @@ def test_a_snapshot_that_is_too_large_is_refused(specs: Path, said: Said, monkey
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (0, "0 seconds"),
-        (1, "1 second"),
-        (119, "119 seconds"),
-        (7200, "2 hours"),
-        (7199, "119 minutes"),
-        (259200, "3 days"),
+        (0, "0 seconds old"),
+        (1, "1 second old"),
+        (119, "119 seconds old"),
+        (7200, "2 hours old"),
+        (7199, "119 minutes old"),
+        (259200, "3 days old"),
+        (-1, "1 second ahead of the clock here"),
+        (-259200, "3 days ahead of the clock here"),
     ],
 )
 def test_an_age_is_told_in_the_largest_unit_that_says_something(seconds: int, words: str) -> None:
     taken = plans.Taken("2027-01-31T12:00:00.000000Z", seconds)
     plan = plans.Plan("specs", "2027-01-31T13:00:00.000000Z", False, (), snapshot=taken)
     first = next(iter(report.lines(plan)))
-    assert styled.flat(first).startswith(f"from a snapshot of 2027-01-31T12:00:00.000000Z, {words} old")
+    assert styled.flat(first).startswith(f"from a snapshot of 2027-01-31T12:00:00.000000Z, {words};")
 
 
 def test_a_file_that_can_not_be_written_leaves_nothing_behind(specs: Path) -> None:

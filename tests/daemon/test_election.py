@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,23 +19,17 @@ from reconciler.ports import process
 from reconciler.ports.clock import Clock
 from reconciler.ports.store import leases, tables
 from reconciler.ports.store import store as stores
-from tests.support import server as servers
+from tests.support.stores import KINDS, where
 
 SECONDS = 5.0
 QUICK = 0.6
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A store that was made, in a file or on a server."""
-    found = "sqlite:///state/reconcile.db"
-    if request.param == "mariadb":
-        server: servers.Server = request.getfixturevalue("clean_server")
-        server.sql("CREATE DATABASE reconcile_state CHARACTER SET utf8mb4")
-        server.sql("GRANT ALL ON reconcile_state.* TO 'provisioner'@'%'")
-        password = urllib.parse.quote(server.password, safe="")
-        found = f"mysql+pymysql://{server.user}:{password}@{server.host}:{server.port}/reconcile_state"
+    found = where(request.param, request).url
     stores.make_store(found, tmp_path, platform="default", platform_id="one", now=Clock().stamp()).close()
     return found
 

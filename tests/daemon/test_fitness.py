@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shutil
 import stat
-import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,20 +17,15 @@ from reconciler.model.outcome import Result
 from tests.engine.test_counts import agenda, pos
 from tests.support import server as servers
 from tests.support.shop import Shop
+from tests.support.stores import where
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
 def shop(request: pytest.FixtureRequest, tmp_path: Path, clean_server: servers.Server) -> Shop:
     """A platform that was laid, without tenants, its store in a file or on a server."""
     made = Shop(tmp_path / "here", clean_server)
-    if request.param == "mariadb":
-        clean_server.sql("CREATE DATABASE reconcile_state CHARACTER SET utf8mb4")
-        clean_server.sql("GRANT ALL ON reconcile_state.* TO 'provisioner'@'%'")
-        password = urllib.parse.quote(clean_server.password, safe="")
-        address = f"{clean_server.user}:{password}@{clean_server.host}:{clean_server.port}"
-        made.platform(state={"url": f"mysql+pymysql://{address}/reconcile_state"})
-    else:
-        made.platform(state={"url": f"sqlite:///{tmp_path}/store.db"})
+    url = where(request.param, request).url if request.param == "mariadb" else f"sqlite:///{tmp_path}/store.db"
+    made.platform(state={"url": url})
     made.apply()
     return made
 

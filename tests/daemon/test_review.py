@@ -30,6 +30,7 @@ COMMIT = "c" * 40
 BOT = "github-actions[bot]"
 GRANTED = samples.change("accounts", "update", "grant SELECT", resource="grants", name="app")
 REVOKED = samples.change("accounts", "update", "revoke DELETE", resource="grants", name="app", takes_away=True)
+TAKEN = dataclasses.replace(REVOKED, taken=("DELETE ON a.*", "DROP ON a.*"))
 WITHDRAWN = samples.change("values", "delete", "withdraw webhook crm", name="crm", takes_away=True)
 
 
@@ -83,6 +84,16 @@ def test_a_riskier_plan_is_stale_and_says_why(now: TenantPlan, words: str) -> No
     assert (refused.error().code, refused.error().message) == ("stale", said)
     assert review.decide("warn", REVIEWED, now) == review.Warn(said)
     assert review.decide("off", REVIEWED, now) == review.Go()
+
+
+def test_of_an_account_each_privilege_counts_for_itself() -> None:
+    known = reread(planned(Action.UPDATE, GRANTED, TAKEN))
+    fewer = dataclasses.replace(TAKEN, taken=("DROP ON a.*",))
+    assert review.decide("require", known, planned(Action.UPDATE, fewer)) == review.Go()
+    other = dataclasses.replace(TAKEN, taken=("DROP ON a.*", "DELETE ON a.t"))
+    refused = review.decide("require", known, planned(Action.UPDATE, other))
+    assert isinstance(refused, review.Refuse)
+    assert refused.words.endswith("takes away what the reviewed one leaves: grants app (DELETE ON a.t)")
 
 
 def test_what_many_things_are_taken_away_is_counted() -> None:

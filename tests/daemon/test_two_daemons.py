@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ import pytest
 from tests.engine.test_counts import agenda, pos
 from tests.support import server as servers
 from tests.support.shop import Shop
+from tests.support.stores import SERVERS, where
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 5
@@ -93,16 +93,12 @@ class Daemon:
             self._lines.put(json.loads(line))
 
 
-@pytest.fixture
-def shop(tmp_path: Path, clean_server: servers.Server) -> Shop:
+@pytest.fixture(params=["mariadb"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path, clean_server: servers.Server) -> Shop:
     """A platform with its store on a server, and one tenant."""
     made = Shop(tmp_path / "one", clean_server)
-    clean_server.sql("CREATE DATABASE reconcile_state CHARACTER SET utf8mb4")
-    clean_server.sql("GRANT ALL ON reconcile_state.* TO 'provisioner'@'%'")
-    password = urllib.parse.quote(clean_server.password, safe="")
-    address = f"{clean_server.user}:{password}@{clean_server.host}:{clean_server.port}"
     made.platform(
-        state={"url": f"mysql+pymysql://{address}/reconcile_state"},
+        state={"url": where(request.param, request).url},
         delivery={"directory": "../shared/deliveries"},
         keys={"directory": "../shared/keys"},
         trash={"directory": "../shared/trash"},
@@ -138,6 +134,7 @@ def pair(shop: Shop, other: Path) -> Iterator[tuple[Daemon, Daemon]]:
         one.end()
 
 
+@pytest.mark.parametrize("shop", SERVERS, indirect=True)
 def test_after_kill_9_the_other_leads_and_settles_what_was_open(shop: Shop, pair: tuple[Daemon, Daemon]) -> None:
     one, two = pair
     for number in range(3):

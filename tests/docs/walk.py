@@ -32,7 +32,7 @@ _VARYING = (
     (r"\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?Z", "TIME"),
     (r"\b\d+\.\d+ s\b", "SECONDS"),
     (r"\b\d+\.\d+ +(?=specs@)", "SECONDS "),
-    (r"\b\d+\.\d+\.\d+-MariaDB\S*", "VERSION"),
+    (r"\b\d+\.\d+\.\d+-MariaDB\S*(?: from Debian)?", "VERSION"),
     (r"\bPython \d+\.\d+\.\d+", "PYTHON"),
     (r"\bAG(?:-[0-9A-F]{4}){5}\b", "SERIAL"),
 )

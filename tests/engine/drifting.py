@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.model import plan as plans
+from reconciler.resources import options
 from tests.support.shop import Shop
 
 AGENDA: dict[str, Any] = {
@@ -28,6 +29,8 @@ POS: dict[str, Any] = {
 }
 APP, OWN = "'agenda_one_app'@'%'", "'agenda_one_own'@'%'"
 DB, CENTRAL = "agenda_one", "license_manager"
+DATED = "UPDATE mysql.global_priv SET Priv = JSON_SET(Priv,"
+UNLIMITED, UNTIED = "WITH MAX_STATEMENT_TIME 0", f"ALTER USER {APP} PASSWORD EXPIRE DEFAULT"
 Act = Callable[[Shop], "Act | None"]
 """Does something to a shop; a drift returns how a person would undo it, a repaired one returns nothing."""
 
@@ -51,23 +54,29 @@ def sql(*statements: str, undo: Sequence[str] = ()) -> Act:
     return make
 
 
-def advised(*statements: str, after: Sequence[str] = ()) -> Act:
-    """Statements of an administrator, taken back by the one that the plan itself shows, and then by ``after``."""
+def advised(*statements: str, after: Sequence[str] = (), deep: bool = False) -> Act:
+    """Statements of an administrator, taken back by those that the plan itself shows, and then by ``after``."""
 
     def make(shop: Shop) -> Act:
         for statement in statements:
             shop.server.sql(statement)
 
         def undo(shop: Shop) -> None:
-            said = {entry.advice for found in shop.plan().tenants for entry in found.blockers}
-            (advice,) = (text for text in said if text.startswith("As an administrator run: "))
-            shop.server.sql(advice.removeprefix("As an administrator run: "))
+            follow_advice(shop, deep=deep)
             for statement in after:
                 shop.server.sql(statement)
 
         return undo
 
     return make
+
+
+def follow_advice(shop: Shop, *, deep: bool = False) -> None:
+    """Run the statements that the blockers of a plan show."""
+    said = {entry.advice for found in shop.plan(deep=deep).tenants for entry in found.blockers}
+    (advice,) = (text for text in said if text.startswith("As an administrator run: "))
+    for statement in advice.removeprefix("As an administrator run: ").rstrip(";").split("; "):
+        shop.server.sql(statement)
 
 
 def without(kind: str, name: str, *instead: str) -> Act:
@@ -99,6 +108,7 @@ HEADER = b"""
 SET @OLD_TIME_ZONE = @@TIME_ZONE, @OLD_SQL_MODE = @@SQL_MODE, @OLD_FOREIGN_KEY_CHECKS = 1, @OLD_UNIQUE_CHECKS = 1;
 SET @OLD_CHARACTER_SET_CLIENT = @@CHARACTER_SET_CLIENT, @OLD_CHARACTER_SET_RESULTS = @@CHARACTER_SET_RESULTS;
 SET @OLD_COLLATION_CONNECTION = @@COLLATION_CONNECTION, @OLD_SQL_NOTES = 1;
+/*M!100616 SET @OLD_NOTE_VERBOSITY = @@NOTE_VERBOSITY */;
 SET FOREIGN_KEY_CHECKS = 0, TIME_ZONE = '+00:00', SQL_MODE = 'NO_AUTO_VALUE_ON_ZERO';
 """
 """What the client's dump has before its first database."""
@@ -119,13 +129,6 @@ def drop_the_database(shop: Shop) -> Act:
 
     shop.server.sql(f"DROP DATABASE {DB}")
     return undo
-
-
-def expire(shop: Shop) -> Act:
-    """A password that its owner is to change first."""
-    hashed = shop.server.sql(f"SELECT authentication_string FROM mysql.user WHERE User = '{DB}_app'")[0][0]
-    shop.server.sql(f"ALTER USER {APP} PASSWORD EXPIRE")
-    return sql(f"SET PASSWORD FOR {APP} = '{hashed}'")
 
 
 def mark(text: str) -> Act:
@@ -233,14 +236,70 @@ CASES: list[Case] = [
     Case(
         "account-options",
         sql(f"ALTER USER {APP} WITH MAX_USER_CONNECTIONS 5", undo=[f"ALTER USER {APP} WITH MAX_USER_CONNECTIONS 0"]),
-        "max_user_connections 5",
+        "MAX_USER_CONNECTIONS 5",
     ),
-    Case("login-refused", expire, "agenda_one_app"),
+    Case(
+        "account-options",
+        sql(f"GRANT USAGE ON *.* TO {APP} WITH MAX_STATEMENT_TIME 1.5", undo=[f"ALTER USER {APP} {UNLIMITED}"]),
+        "MAX_STATEMENT_TIME 1.5",
+    ),
+    Case(
+        "account-options",
+        sql(f"ALTER USER {APP} REQUIRE SSL", undo=[f"ALTER USER {APP} REQUIRE NONE"]),
+        "made with: REQUIRE SSL",
+    ),
+    Case(
+        "account-options",
+        sql(f"ALTER USER {APP} REQUIRE ISSUER '/CN=ca'", undo=[f"ALTER USER {APP} REQUIRE NONE"]),
+        "made with: REQUIRE ISSUER '/CN=ca'",
+    ),
+    Case(
+        "account-options",
+        sql(
+            f"ALTER USER {APP} PASSWORD EXPIRE",
+            undo=[*options.renewal("agenda_one_app", "%").rstrip(";").split("; "), UNTIED],
+        ),
+        "made with: PASSWORD EXPIRE",
+    ),
+    Case(
+        "account-options",
+        sql(f"ALTER USER {APP} PASSWORD EXPIRE INTERVAL 90 DAY", undo=[UNTIED]),
+        "PASSWORD EXPIRE INTERVAL 90 DAY",
+    ),
+    Case("account-options", sql(f"ALTER USER {APP} PASSWORD EXPIRE NEVER", undo=[UNTIED]), "PASSWORD EXPIRE NEVER"),
+    Case(
+        "login-refused",
+        advised(
+            f"{DATED} '$.password_last_changed', UNIX_TIMESTAMP()) WHERE User = 'root'",
+            f"{DATED} '$.password_last_changed', 1) WHERE User = 'agenda_one_app'",
+            "FLUSH PRIVILEGES",
+            "SET GLOBAL default_password_lifetime = 1",
+            after=["SET GLOBAL default_password_lifetime = DEFAULT"],
+            deep=True,
+        ),
+        "agenda_one_app",
+    ),
     Case("privilege-gone", sql(rf"REVOKE INSERT ON `agenda\_one`.* FROM {APP}"), "+INSERT"),
     Case("privilege-gone", sql(rf"REVOKE ALL PRIVILEGES ON `agenda\_one`.* FROM {OWN}"), "+ALL PRIVILEGES"),
     Case("privilege-extra", sql(rf"GRANT DROP ON `agenda\_one`.* TO {APP}"), "-DROP"),
     Case("privilege-extra", sql(f"GRANT SELECT ON {CENTRAL}.tenants TO {APP}"), "license_manager.tenants"),
     Case("privilege-extra", sql(f"GRANT EXECUTE ON FUNCTION {DB}.staff_is_free TO {APP}"), "staff_is_free"),
+    Case(
+        "privilege-elsewhere",
+        advised(
+            "CREATE DATABASE wiki",
+            "CREATE TABLE wiki.b (id INT)",
+            f"GRANT INSERT, SELECT (id) ON wiki.b TO {APP}",
+            after=["DROP DATABASE wiki"],
+        ),
+        "INSERT, SELECT ON wiki.b",
+    ),
+    Case(
+        "privilege-elsewhere",
+        advised("CREATE DATABASE wi_ki", rf"GRANT INSERT ON `wi\_ki`.* TO {APP}", after=["DROP DATABASE wi_ki"]),
+        r"INSERT ON wi\_ki.*",
+    ),
+    Case("privilege-extra", sql(rf"GRANT INSERT ON `pos\_two`.* TO {APP}"), "-INSERT"),
     Case("grant-option", sql(rf"GRANT SELECT ON `agenda\_one`.* TO {APP} WITH GRANT OPTION"), "-GRANT OPTION"),
     Case("privilege-global", advised(f"GRANT PROCESS ON *.* TO {APP}"), "PROCESS ON *.*"),
     Case("privilege-global", advised(f"GRANT SELECT ON `agenda_one`.* TO {APP}"), "SELECT ON agenda_one.*"),
@@ -255,6 +314,32 @@ CASES: list[Case] = [
         "table agenda_one.users",
     ),
     Case("grant-waiting", wait_for_a_tenant, "stranger@%", tenant="three"),
+    Case("grant-everybody", advised("GRANT SELECT ON *.* TO PUBLIC"), "everybody has privileges ON *.*"),
+    Case(
+        "grant-everybody",
+        advised(
+            "CREATE DATABASE wiki",
+            "GRANT SELECT ON wiki.* TO PUBLIC WITH GRANT OPTION",
+            after=["DROP DATABASE wiki"],
+        ),
+        "everybody has privileges ON wiki.*",
+    ),
+    Case("grant-everybody", advised(f"GRANT SELECT (name) ON {CENTRAL}.tenants TO PUBLIC"), f"{CENTRAL}.tenants"),
+    Case(
+        "grant-everybody",
+        advised(f"GRANT EXECUTE ON FUNCTION {DB}.staff_is_free TO PUBLIC"),
+        "ON FUNCTION agenda_one.staff_is_free",
+    ),
+    Case(
+        "grant-everybody",
+        advised("CREATE ROLE support", "GRANT support TO PUBLIC", after=["DROP ROLE support"]),
+        "everybody has the role support",
+    ),
+    Case(
+        "grant-everybody",
+        advised("INSERT INTO mysql.db (Host, Db, User, Select_priv) VALUES ('%', 'test', '', 'Y')", "FLUSH PRIVILEGES"),
+        "ON test.* by the row of mysql.db for no user at '%'",
+    ),
     Case(
         "role-reaching",
         sql("CREATE ROLE support", r"GRANT SELECT ON `agenda\_one`.* TO support", undo=["DROP ROLE support"]),
@@ -410,6 +495,14 @@ CASES: list[Case] = [
         sql(f"CREATE EVENT {DB}.extra ON SCHEDULE EVERY 1 DAY DO SELECT 1", undo=[f"DROP EVENT {DB}.extra"]),
         "event extra was added",
     ),
+    Case(
+        "event-definer",
+        sql(
+            f"ALTER DEFINER = root@localhost EVENT {EVENT} ENABLE",
+            undo=[f"ALTER DEFINER = {OWN} EVENT {EVENT} ENABLE"],
+        ),
+        "event purge_expired_sessions runs as root@localhost instead of agenda_one_own@%",
+    ),
     Case("event-asleep", sql(f"ALTER EVENT {EVENT} DISABLE"), "purge_expired_sessions"),
     Case("schema-behind", schema_file("0099_more.sql", "CREATE TABLE more (id INT PRIMARY KEY);\n"), "0099_more.sql"),
     Case("schema-file-changed", schema_file("0003_staff.sql", "-- said later\n"), "0003_staff.sql"),
@@ -452,6 +545,33 @@ CASES: list[Case] = [
             ],
         ),
         "one crm",
+    ),
+    Case(
+        "central-damaged",
+        sql(
+            "CREATE DATABASE aside",
+            f"RENAME TABLE {CENTRAL}.webhook_endpoints TO aside.webhook_endpoints",
+            undo=[f"RENAME TABLE aside.webhook_endpoints TO {CENTRAL}.webhook_endpoints", "DROP DATABASE aside"],
+        ),
+        "has lost the table webhook_endpoints;",
+    ),
+    Case(
+        "central-damaged",
+        sql(
+            f"ALTER TABLE {CENTRAL}.tenants RENAME COLUMN locale TO locale_was",
+            undo=[f"ALTER TABLE {CENTRAL}.tenants RENAME COLUMN locale_was TO locale"],
+        ),
+        "has lost the column tenants.locale;",
+    ),
+    Case(
+        "central-stray",
+        sql(
+            f"INSERT INTO {CENTRAL}.webhook_endpoints SELECT 'ghost', name, url, events, state, platform_id, "
+            f"transaction_id FROM {CENTRAL}.webhook_endpoints",
+            undo=[f"DELETE FROM {CENTRAL}.webhook_endpoints WHERE tenant = 'ghost'"],
+        ),
+        "rows of ghost (1 in webhook_endpoints)",
+        tenant="ghost",
     ),
     Case("central-foreign", another_platform, "of another platform (other)"),
     Case("central-state", sql(f"UPDATE {CENTRAL}.tenants SET state = 'suspended' WHERE name = 'one'"), "active"),

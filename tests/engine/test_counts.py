@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import threading
@@ -24,6 +25,12 @@ COMMITS_A_TENANT = 4
 """The lease, the begin with every intent, the commit that gives the lease back; one to spare."""
 
 ROUND_TRIPS_OF_A_LOOK = 20
+
+LOGINS_OF_A_NEW_TENANT = {"agenda-ia": 3, "pos-tree-codes": 1, "pos-tree-codes-with-database": 3}
+"""The administrator; where there is a database, its own account for the import and the events, and the application."""
+
+ROUND_TRIPS_OF_A_NEW_TENANT = {"agenda-ia": 94, "pos-tree-codes": 17, "pos-tree-codes-with-database": 60}
+"""Logins and statements, from the look under the lease to the proof."""
 
 
 def agenda(number: int) -> dict[str, Any]:
@@ -211,6 +218,34 @@ def test_a_look_costs_the_same_round_trips_for_one_tenant_and_for_fifty(shop: Sh
     fifty = look(shop)
     assert len(one) == len(ten) == len(fifty), [set(fifty) - set(one), one]
     assert len(one) <= ROUND_TRIPS_OF_A_LOOK, one
+
+
+@pytest.mark.parametrize(
+    ("product", "kind", "spec"),
+    [
+        pytest.param("agenda-ia", "AgendaTenant", agenda, id="agenda-ia"),
+        pytest.param("pos-tree-codes", "PosTenant", pos, id="pos-tree-codes"),
+        pytest.param(
+            "pos-tree-codes-with-database",
+            "PosTenant",
+            functools.partial(pos, cloud_sync=True),
+            id="pos-tree-codes-with-database",
+        ),
+    ],
+)
+def test_a_new_tenant_costs_few_logins_and_round_trips(
+    shop: Shop, product: str, kind: str, spec: Callable[[int], dict[str, Any]]
+) -> None:
+    shop.tenant(kind, "tenant-0", spec(0))
+    one = Counted(shop)
+    assert one.results == {Result.APPLIED}
+    for number in range(1, 4):
+        shop.tenant(kind, f"tenant-{number}", spec(number))
+    three = Counted(shop)
+    assert three.failures == []
+    logins = [sum(what.startswith("log in ") for what in made.statements) for made in (one, three)]
+    assert logins[1] - logins[0] == 2 * LOGINS_OF_A_NEW_TENANT[product]
+    assert len(three.statements) - len(one.statements) <= 2 * ROUND_TRIPS_OF_A_NEW_TENANT[product], one.statements
 
 
 def test_a_look_only_asks(shop: Shop) -> None:

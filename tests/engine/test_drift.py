@@ -5,10 +5,13 @@ The cases share one shop, because each of them ends with a shop that is in sync;
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sqlite3
 import threading
+import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from reconciler.model.outcome import Result
 from reconciler.ports.mysql import anatomy, census
 from reconciler.ports.mysql import connection as mysql
 from reconciler.ports.mysql import names as quoting
+from reconciler.resources import shape
 from tests.engine.drifting import AGENDA, CASES, CENTRAL, DB, POS, Case, planned
 from tests.support import server as servers
 from tests.support.shop import Shop
@@ -120,7 +124,8 @@ def _blocked(shop: Shop, case: Case, found: plans.TenantPlan, *, deep: bool) -> 
 
 
 def _reported(shop: Shop, case: Case, found: plans.TenantPlan, *, deep: bool) -> None:
-    assert found.action is plans.Action.UNCHANGED, found
+    nobody = case.tenant not in ("one", "two")
+    assert found.action is (plans.Action.ORPHANED if nobody else plans.Action.UNCHANGED), found
     assert [entry.code for entry in found.reports] == [BY_CODE[case.code].shown]
     assert case.says in found.reports[0].message
     assert shop.plan(deep=deep).empty
@@ -253,6 +258,32 @@ def test_central_rows_that_somebody_locks_are_unknown(shop: Shop, monkeypatch: p
     assert {entry.what for entry in found.unknown} == {"the central table licenses, which somebody has locked"}
 
 
+@pytest.mark.parametrize(
+    "tables",
+    [
+        "tenants WRITE, licenses WRITE, license_devices WRITE, webhook_endpoints WRITE",
+        "mysql.db WRITE",
+        "mysql.tables_priv WRITE",
+        "mysql.global_priv WRITE",
+        "mysql.event WRITE",
+    ],
+)
+def test_a_lock_on_what_all_tenants_share_is_waited_for_once_and_not_once_a_tenant(
+    shop: Shop, tables: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql, "LOCK_WAIT_SECONDS", 1)
+    holder = shop.server.root(database=CENTRAL)
+    with holder, holder.cursor() as cursor:
+        cursor.execute(f"LOCK TABLES {tables}")
+        begun = time.monotonic()
+        for tenant in shop.plan(deep=True).tenants:
+            assert (tenant.action, [entry.privilege for entry in tenant.unknown][:1]) == (
+                plans.Action.UNCHANGED,
+                ["the end of that lock"],
+            )
+        assert time.monotonic() - begun < 4
+
+
 # --- what may not be seen ----------------------------------------------------------------------------------
 
 
@@ -268,6 +299,13 @@ def grants_less(shop: Shop, *statements: str) -> dict[str, Any]:
 SEEN: list[Any] = [
     pytest.param(["SELECT, SHOW DATABASES, SHOW VIEW, PROCESS, EVENT ON *.*"], {"TRIGGER"}, id="planning-account"),
     pytest.param(["SELECT, SHOW DATABASES, PROCESS, EVENT, TRIGGER ON *.*"], {"SHOW VIEW"}, id="without-show-view"),
+    pytest.param(["SELECT ON *.*"], {"SHOW VIEW", "TRIGGER"}, id="select-alone"),
+    pytest.param(
+        ["SHOW VIEW, TRIGGER ON *.*", "SELECT ON mysql.*", "SELECT ON license_manager.*"],
+        {"SELECT"},
+        id="without-select",
+    ),
+    pytest.param(["SELECT ON *.*", r"SHOW VIEW, TRIGGER ON `agenda\_%`.*"], {"SHOW VIEW"}, id="show-view-by-a-pattern"),
     pytest.param(
         [
             "SHOW DATABASES, PROCESS ON *.*",
@@ -295,6 +333,62 @@ def test_what_may_not_be_seen_is_unknown_and_never_missing(
     finally:
         (shop.root / "specs/servers/main.yaml").write_text(former)
         shop.server.sql("DROP USER watcher")
+
+
+@pytest.mark.parametrize("holder", ["provisioner@'%'", "PUBLIC"])
+def test_a_view_whose_body_the_server_leaves_out_was_not_changed(shop: Shop, holder: str) -> None:
+    shop.server.sql(f"GRANT SELECT ON *.* TO {holder}")
+    try:
+        found = planned(shop, deep=True)
+        assert [entry.message for entry in found.blockers if entry.code == "schema-drift"] == []
+        assert plans.Unknown("bodies of tenants' views", "SHOW VIEW ON *.*") in found.unknown
+    finally:
+        shop.server.sql(f"REVOKE SELECT ON *.* FROM {holder}")
+    assert planned(shop, deep=True).unknown == ()
+
+
+def test_a_shape_that_is_taken_without_seeing_the_bodies_of_views_has_them_from_their_definer(shop: Shop) -> None:
+    shop.server.sql("GRANT SELECT ON *.* TO provisioner@'%'")
+    try:
+        shop.tenant("AgendaTenant", "three", {**AGENDA, "domain": "three.example.com"})
+        assert shop.apply(tenants=("three",))["three"].result is Result.APPLIED
+    finally:
+        shop.server.sql("REVOKE SELECT ON *.* FROM provisioner@'%'")
+    found = planned(shop, "three", deep=True)
+    assert (found.action, found.unknown) == (plans.Action.UNCHANGED, ())
+    shop.server.sql("CREATE OR REPLACE VIEW agenda_three.client_summary AS SELECT 1 AS one")
+    assert ["view client_summary was changed" in entry.message for entry in planned(shop, "three", deep=True).blockers]
+    (shop.root / "specs/tenants/three.yaml").unlink()
+
+
+def test_a_shape_without_the_bodies_of_views_is_unknown_until_the_next_change_records_it(shop: Shop) -> None:
+    def blinded(fact: dict[str, Any]) -> None:
+        found = anatomy.Anatomy(version=fact["shape"]["server"])
+        parts = json.loads(zlib.decompress(base64.b64decode(fact["shape"]["parts"])))
+        found.tables, found.triggers = parts["tables"], parts["triggers"]
+        found.routines, found.events = parts["routines"], parts["events"]
+        found.views = dict.fromkeys(parts["views"], "")
+        fact["shape"] = shape.kept(found)
+
+    recorded(shop, blinded)
+    found = planned(shop, deep=True)
+    assert (found.action, found.blockers) == (plans.Action.UNCHANGED, ())
+    assert ["client_summary" in entry.what for entry in found.unknown] == [True]
+    shop.tenant("AgendaTenant", "one", {**AGENDA, "displayName": "Clínica Luna"})
+    assert shop.apply()["one"].result is Result.APPLIED
+    assert planned(shop, deep=True).unknown == ()
+    shop.tenant("AgendaTenant", "one", AGENDA)
+    assert shop.apply()["one"].result is Result.APPLIED
+
+
+def test_a_table_that_was_partitioned_is_another_one(shop: Shop, folded: mysql.Connection) -> None:
+    shop.server.sql("CREATE DATABASE IF NOT EXISTS agenda_parted")
+    shop.server.sql("CREATE TABLE agenda_parted.log (id INT PRIMARY KEY) ENGINE = InnoDB COMMENT = 'partitioned'")
+    before = anatomy.read(folded, ["agenda_parted"])["agenda_parted"].tables["log"]["is"]
+    shop.server.sql("ALTER TABLE agenda_parted.log PARTITION BY KEY (id) PARTITIONS 2")
+    after = anatomy.read(folded, ["agenda_parted"])["agenda_parted"].tables["log"]["is"]
+    shop.server.sql("DROP DATABASE agenda_parted")
+    assert after == f"{before} PARTITIONED"
 
 
 def test_with_another_sealing_key_nobody_says_that_a_credential_is_refused(shop: Shop) -> None:
@@ -359,6 +453,35 @@ def test_a_shape_of_another_version_of_the_server_still_has_its_names(shop: Shop
     assert [entry.code for entry in planned(shop).reports] == ["table-added"]
     shop.server.sql(f"DROP TABLE {DB}.extra")
     recorded(shop, lambda fact: fact["shape"].update(server=_version(shop)))
+
+
+def test_a_shape_that_an_earlier_version_packed_is_still_read(shop: Shop) -> None:
+    def repacked(fact: dict[str, Any]) -> None:
+        octets = base64.b64decode(fact["shape"]["parts"])
+        fact["shape"]["parts"] = base64.b85encode(octets).decode()
+        del fact["shape"]["altered"]
+
+    recorded(shop, repacked)
+    assert planned(shop, deep=True).unknown == ()
+    shop.server.sql(f"ALTER TABLE {DB}.clients ALTER phone SET DEFAULT '555'")
+    assert [entry.code for entry in planned(shop, deep=True).blockers] == ["schema-drift"]
+    shop.server.sql(f"ALTER TABLE {DB}.clients ALTER phone DROP DEFAULT")
+    assert planned(shop, deep=True).blockers == ()
+
+
+def test_an_upgrade_of_the_server_is_noticed_by_who_remembers_its_privileges(shop: Shop, said: list[str]) -> None:
+    setting = shop.setting()
+    connection = mysql.connect(setting.servers["main"])
+    try:
+        for closer, greeting, asks in ((False, "", 1), (True, "", 0), (True, "99.1", 1), (False, "99.1", 1)):
+            if greeting:
+                connection.driver.server_version = greeting  # type: ignore[attr-defined]
+            said.clear()
+            assert "SELECT" in census.Census(connection, [DB], [], closer=closer).privileges_of_all
+            assert len(said) == asks
+    finally:
+        connection.close()
+        setting.opened().close()
 
 
 def _version(shop: Shop) -> str:

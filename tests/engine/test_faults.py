@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import changes, matrix, trial, world
 from tests.support.changes import CASES, CREATE_AGENDA, CREATE_POS, REMOVALS, Case
-from tests.support.faults import Boundaries, Fault
+from tests.support.faults import Boundaries, Fault, Kind
 from tests.support.matrix import Cells
 from tests.support.shop import Shop
 from tests.support.trial import Trial
@@ -130,7 +130,9 @@ def rollback(shop: Shop, cells: Cells, case: Case, stride: int, offset: int) -> 
     counted = Boundaries({first: Fault.ERROR})
     tried.attempt(counted)
     assert tried.world() == tried.before
-    for second in range(first + 1 + offset, counted.count + 1, stride):
+    # A rollback writes little into the store, so a long stride would miss it.
+    writes = [at for at in range(first + 1, counted.count + 1) if counted.kinds[at - 1] is Kind.STORE]
+    for second in sorted({*range(first + 1 + offset, counted.count + 1, stride), *writes[:1]}):
         fault = Fault.DEATH_BEFORE if second % 2 else Fault.DEATH_AFTER
         row = trial.row_of(fault, counted.kinds[second - 1], "rollback")
         tried.strike(row, {first: Fault.ERROR, second: fault})

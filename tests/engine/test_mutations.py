@@ -92,12 +92,6 @@ def a_sleeper_at_a_statement(shop: Shop, cells: Cells) -> None:
     paused.taken_over(tried, tried.saying("«CREATE USER")[0], lambda: paused.recovering(shop))
 
 
-def a_sleeper_at_a_login(shop: Shop, cells: Cells) -> None:
-    """Paused in front of the login for the central database, taken over, and awake again."""
-    tried = Trial(shop, CASES[CREATE_POS], cells)
-    paused.taken_over(tried, tried.saying("log in provisioner")[0], lambda: paused.recovering(shop))
-
-
 def a_sleeper_at_a_publication(shop: Shop, cells: Cells) -> None:
     """Paused in front of the rename that publishes, taken over, and awake again."""
     tried = Trial(shop, CASES[CREATE_POS], cells)
@@ -175,11 +169,6 @@ def no_fencing_of_the_store(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(leases, "check", lambda store, lease: None)
 
 
-def no_fencing_of_logins(patch: pytest.MonkeyPatch) -> None:
-    """A new connection does not look whether the number is still the tenant's; the store does."""
-    patch.setattr(leases, "check", lambda store, lease: None)
-
-
 def no_expulsion(patch: pytest.MonkeyPatch) -> None:
     """A successor neither ends the connections of the holder nor takes the locks."""
     patch.setattr(locks, "expel", lambda connection, names: None)
@@ -249,7 +238,6 @@ CHECKS: list[Check] = [
     a_drop_half_way,
     a_sleeper_at_a_write,
     a_sleeper_at_a_statement,
-    a_sleeper_at_a_login,
     a_sleeper_at_a_publication,
     a_sleeper_at_the_trash,
     a_foreign_row,
@@ -263,7 +251,6 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], Check]] = [
     (forgetting_recovery, a_drop_half_way),
     (unannounced_drops, a_drop_half_way),
     (no_fencing_of_the_store, a_sleeper_at_a_write),
-    (no_fencing_of_logins, a_sleeper_at_a_login),
     (no_expulsion, a_sleeper_at_a_statement),
     (no_claim_of_files, a_sleeper_at_a_publication),
     (no_number_at_the_door, a_sleeper_at_the_trash),

@@ -587,7 +587,7 @@ def test_the_guard_counts(leaving: int, staying: int, guards: Guards, allowed: i
 def test_a_dump_with_programs_is_loaded_also_where_a_binary_log_wants_an_administrator(tmp_path: Path) -> None:
     log = ("--log-bin=log", "--server-id=1", "--log-bin-trust-function-creators=0")
     with servers.private_server(*log) as logging:
-        logging.sql(f"GRANT SUPER ON *.* TO '{logging.user}'@'%'")
+        logging.sql(f"GRANT SUPER, SET USER ON *.* TO '{logging.user}'@'%'")
         made = Shop(tmp_path, logging)
         made.platform(guards={"prune": True})
         made.apply()

@@ -12,7 +12,6 @@ import pytest
 
 from reconciler import errors
 from reconciler.engine import reconcile
-from reconciler.engine.progress import Progress
 from reconciler.model import plan as plans
 from reconciler.model import saved
 from reconciler.model.outcome import Outcome, Result, exit_status
@@ -43,9 +42,7 @@ def save(shop: Shop, **options: Any) -> saved.SavedPlan:
 
 def apply(shop: Shop, plan: saved.SavedPlan, **options: Any) -> dict[str, Outcome]:
     """What ``apply PLANFILE`` does."""
-    chosen = reconcile.Options(parallel=1, saved=plan, **options)
-    _, outcomes = reconcile.apply(shop.setting(), chosen, Progress())
-    return {outcome.tenant: outcome for outcome in outcomes}
+    return shop.applied(reconcile.Options(parallel=1, saved=plan, **options))
 
 
 def stale(outcomes: dict[str, Outcome], name: str) -> str:
@@ -162,7 +159,10 @@ def test_a_plan_that_was_applied_is_stale(shop: Shop) -> None:
     apply(shop, plan)
     before = shop.world()
     outcomes = apply(shop, plan)
-    assert "now unchanged" in stale(outcomes, "sol")
+    assert "nothing is left to do: the tenant is in sync already" in stale(outcomes, "sol")
+    failure = outcomes["sol"].failure
+    assert failure is not None
+    assert failure.advice == "Nothing has to be done for it."
     assert shop.world() == before
 
 
@@ -196,6 +196,48 @@ def test_equal_risk_takes_nothing_away_that_was_not_reviewed(shop: Shop) -> None
     assert apply(shop, plan, equal_risk=True)["sol"].result is Result.APPLIED
 
 
+def test_equal_risk_revokes_no_privilege_that_was_not_reviewed(shop: Shop) -> None:
+    shop.apply()
+    app = "'agenda_sol_app'@'%'"
+    shop.server.sql(rf"GRANT CREATE, INDEX ON `agenda\_sol`.* TO {app}")
+    plan = save(shop)
+    assert apply(shop, plan)["sol"].result is Result.APPLIED
+    shop.server.sql(rf"GRANT INDEX ON `agenda\_sol`.* TO {app}")
+    assert apply(shop, plan, equal_risk=True)["sol"].result is Result.APPLIED, "less than what was reviewed"
+    shop.server.sql(rf"GRANT DROP, INDEX ON `agenda\_sol`.* TO {app}")
+    shop.server.sql(f"GRANT ALTER ON agenda_sol.roles TO {app}")
+    before = shop.world()
+    said = stale(apply(shop, plan, equal_risk=True), "sol")
+    assert r"grants main/agenda_sol_app@% (ALTER ON agenda_sol.roles), " in said
+    assert r"(DROP ON agenda\_sol.*)" in said
+    assert "INDEX" not in said
+    assert shop.world() == before
+
+
+def test_no_guess_at_a_password_can_be_tried_on_a_saved_plan(shop: Shop) -> None:
+    shop.apply()
+    app = "'agenda_sol_app'@'%'"
+    texts = []
+    for password in ("verano2026", "otono2026"):
+        shop.server.sql(f"ALTER USER {app} IDENTIFIED BY '{password}'")
+        shop.server.sql(f"UPDATE agenda_sol.users SET password_hash = MD5('{password}')")
+        texts.append(saved.save(dataclasses.replace(shop.plan(deep=True), created_at=""), "p"))
+    assert texts[0] == texts[1]
+    assert "account main/agenda_sol_app@%" in texts[0]
+
+
+def test_a_password_that_was_changed_since_is_not_as_it_was(shop: Shop) -> None:
+    shop.apply()
+    app = "'agenda_sol_app'@'%'"
+    shop.tenant("AgendaTenant", "sol", {**agenda(1), "displayName": "Luna"})
+    plan = save(shop)
+    shop.server.sql(f"ALTER USER {app} IDENTIFIED BY 'verano2026'")
+    assert "account main/agenda_sol_app@% is not as it was" in stale(apply(shop, plan), "sol")
+    plan = save(shop)
+    shop.server.sql(f"ALTER USER {app} IDENTIFIED BY 'otono2026'")
+    assert apply(shop, plan)["sol"].result is Result.APPLIED, "what would be done is the same"
+
+
 def test_what_is_now_blocked_is_stale_and_untouched(shop: Shop) -> None:
     plan = save(shop)
     shop.server.sql("CREATE DATABASE agenda_sol")
@@ -222,17 +264,41 @@ def test_the_file_is_canonical_and_holds_no_secret(shop: Shop) -> None:
             assert line.partition("=")[2].strip("'\"") not in text
 
 
+def written(text: str, **members: Any) -> str:
+    """The file with other members, and a digest that fits them."""
+    said = {**json.loads(text), **members}
+    del said["digest"]
+    return json.dumps({**said, "digest": plans.digest(said)})
+
+
+def of_a_tenant(text: str, **members: Any) -> str:
+    """The same with other members of each tenant."""
+    return written(text, tenants=[{**entry, **members} for entry in json.loads(text)["tenants"]])
+
+
 DAMAGES: dict[str, Callable[[str], str]] = {
     "edited": lambda text: text.replace('"create"', '"update"', 1),
     "cut off": lambda text: text[:-20],
     "empty": lambda _: "",
     "a list": lambda _: "[]",
     "an object": lambda _: "{}",
-    "another format": lambda text: json.dumps({**json.loads(text), "formatVersion": 2}),
+    "another format": lambda text: written(text, formatVersion=2),
+    "a format that is a truth": lambda text: written(text, formatVersion=True),
+    "nested without end": lambda _: "[" * 200_000,
+    "nested objects": lambda _: '{"a":' * 200_000,
+    "tenants by name": lambda text: written(text, tenants={}),
+    "a tenant twice": lambda text: written(text, tenants=json.loads(text)["tenants"] * 2),
+    "a key twice": lambda text: text.replace('"deep": false', '"deep": true, "deep": false'),
+    "a tenant without a name": lambda text: of_a_tenant(text, tenant=7),
+    "a look that is a word": lambda text: written(text, deep="no"),
+    "observations in a list": lambda text: of_a_tenant(text, observed=["a"]),
+    "half a letter": lambda text: written(text, revision="x").replace('"x"', '"\\ud800"'),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_file_that_no_plan_wrote_is_refused(shop: Shop, damage: str) -> None:
+    text = saved.save(shop.plan(), "p")
+    assert saved.load(written(text), "plan.json").tenants
     with pytest.raises(errors.PlanUnusable):
-        saved.load(DAMAGES[damage](saved.save(shop.plan(), "p")), "plan.json")
+        saved.load(DAMAGES[damage](text), "plan.json")

@@ -47,6 +47,7 @@ POS = {
     "cloudSync": True,
     "license": {"expires": "2099-12-31", "devices": [DEVICE]},
 }
+LATE = 150  # of the boundaries of an apply of them: behind every secret and before the commits
 TENANTS: dict[str, tuple[str, dict[str, Any]]] = {"sol": ("AgendaTenant", AGENDA), "lupita": ("PosTenant", POS)}
 
 
@@ -204,9 +205,9 @@ def test_no_canary_is_found_anywhere_but_in_its_delivery(
         # A run that fails late and is undone, one that dies and is recovered, one that ends well.
         run(shop, Ports(entropy=entropy), witness, tenants=["nobody"])
         for fault in (Fault.ERROR, Fault.LOST_AFTER, Fault.DEATH_AFTER):
-            boundaries = Boundaries({230: fault})
+            boundaries = Boundaries({LATE: fault})
             run(shop, dataclasses.replace(boundaries.ports(), entropy=entropy), witness, boundaries)
-            assert boundaries.count >= 230
+            assert boundaries.count >= LATE
             boundaries.dead = False
             assert call(shop, "recover") == 0
         run(shop, Ports(entropy=entropy), witness)
@@ -225,10 +226,11 @@ def test_no_canary_is_found_anywhere_but_in_its_delivery(
         ):
             assert call(shop, "show", identity) == 0
             assert call(shop, "show", identity, "--format", "json") == 0
+        records = [*setting.records().values()]
         setting.opened().close()
         for words in (["status"], ["status", "--format", "json"], ["history"], ["doctor"]):
             assert call(shop, *words) == 0, words
-        witness.note("records", [*shop.setting().records().values()])
+        witness.note("records", records)
         (shop.root / "password").write_bytes(b"wrong" + password)
         run(shop, Ports(entropy=entropy), witness)
         call(shop, "plan")

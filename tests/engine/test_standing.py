@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 from reconciler.model.standing import Condition, Hold, Standing, Transition
 from reconciler.ports.store import standing
 from reconciler.ports.store import store as stores
-from tests.support import server as servers
+from tests.support.stores import SERVERS, where
 
 FIRST, SECOND = "2027-01-01T00:00:00.000000Z", "2027-01-02T00:00:00.000000Z"
 READY = Condition("Ready", "True", "ReconciliationSucceeded", "in sync", FIRST, generation="g1")
@@ -39,12 +38,9 @@ def store(tmp_path: Path) -> Iterator[stores.Store]:
     made.close()
 
 
-@pytest.fixture
-def on_a_server(tmp_path: Path, clean_server: servers.Server) -> Iterator[stores.Store]:
-    clean_server.sql("CREATE DATABASE reconcile_state CHARACTER SET utf8mb4")
-    clean_server.sql("GRANT ALL ON reconcile_state.* TO 'provisioner'@'%'")
-    password = urllib.parse.quote(clean_server.password, safe="")
-    url = f"mysql+pymysql://{clean_server.user}:{password}@{clean_server.host}:{clean_server.port}/reconcile_state"
+@pytest.fixture(params=SERVERS)
+def on_a_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[stores.Store]:
+    url = where(request.param, request).url
     made = stores.make_store(url, tmp_path, platform="default", platform_id="p", now=FIRST)
     yield made
     made.close()

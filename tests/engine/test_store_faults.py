@@ -19,7 +19,7 @@ import pytest
 from reconciler import errors
 from reconciler.engine import setting as settings
 from reconciler.model.outcome import Result
-from reconciler.ports.store import store as stores
+from reconciler.ports.store import engines
 from tests.support import changes
 from tests.support import server as servers
 from tests.support.changes import CREATE_AGENDA, CREATE_POS, Case
@@ -104,7 +104,7 @@ def test_a_store_that_stays_locked_leaves_before_or_after(
     tried = Trial(shop, case, cells)
     for at in tried.writes[-times:]:
         with monkeypatch.context() as patch:
-            patch.setattr(stores, "BUSY_SECONDS", 0.2)
+            patch.setattr(engines, "BUSY_SECONDS", 0.2)
             outcome = tried.attempt(Boundaries({at: Aside(locker.lock)}))
         locker.free()
         tried.judge(Row.STORE_LOCKED_LONGER, outcome, f"locked from write {at} on: {outcome}", may=STUCK_TOO)

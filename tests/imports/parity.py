@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from reconciler.model.outcome import Outcome
+from reconciler.ports.ports import Ports
 from tests.support import server as servers
 from tests.support.shop import Shop
 
@@ -41,12 +42,12 @@ def product(shop: Shop, schema: str, mapping: str = "") -> None:
     path.write_text(yaml.safe_dump(data, sort_keys=False))
 
 
-def ours(shop: Shop, text: bytes, mapping: str = "") -> Outcome:
+def ours(shop: Shop, text: bytes, mapping: str = "", ports: Ports | None = None) -> Outcome:
     """Make the tenant from a schema of this one file, ``specs/schema.sql``."""
     (shop.root / "specs/schema.sql").write_bytes(text)
     product(shop, "specs/schema.sql", mapping)
     shop.tenant("PosTenant", TENANT, SPEC)
-    return shop.apply()[TENANT]
+    return shop.apply(ports)[TENANT]
 
 
 def official(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconciler.ports import cache
-from reconciler.spec import kept, load, reader
+from reconciler.spec import folder, kept, load, reader
 from reconciler.spec.document import Document
 from reconciler.spec.source import Source
 from reconciler.spec.tree import Tree
@@ -269,3 +269,100 @@ def test_processes_that_read_at_once_each_read_what_stands_there(root: Path) -> 
     ]
     assert [process.wait(120) for process in running] == [0, 0]
     assert [path.name for path in (root / CACHE).iterdir()] == ["specs"]
+
+
+# --- files that are not opened ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that are opened, as they come, where no file counts as changed just now."""
+    found: list[str] = []
+    content = folder.content
+
+    def counting(path: str) -> bytes:
+        found.append(Path(path).name)
+        return content(path)
+
+    monkeypatch.setattr(folder, "content", counting)
+    monkeypatch.setattr(kept, "_SETTLED", -(10**15))
+    return found
+
+
+def test_files_that_were_not_touched_are_not_opened(root: Path, parsed: list[str], opened: list[str]) -> None:
+    first = tree_of(root)
+    assert (len(parsed), len(opened)) == (5, 5)
+    opened.clear()
+    second = tree_of(root)
+    assert (len(parsed), opened) == (5, [])
+    assert seen(second) == seen(first)
+    assert second.digest == first.digest != ""
+
+
+def _same_size_and_time(path: Path) -> None:
+    """As somebody does who wants to hide a change: the size and the time of the change are as they were."""
+    state = path.stat()
+    path.write_text(path.read_text().replace("state: suspended", "state: active   "))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+
+
+def _another_in_its_place(path: Path) -> None:
+    state, other = path.stat(), path.with_name("other.tmp")
+    other.write_text(path.read_text().replace("state: suspended", "state: active   "))
+    os.utime(other, ns=(state.st_atime_ns, state.st_mtime_ns))
+    other.replace(path)
+
+
+@pytest.mark.parametrize("change", [_same_size_and_time, _another_in_its_place])
+def test_a_change_that_keeps_size_and_time_is_seen(
+    root: Path, opened: list[str], change: Callable[[Path], None]
+) -> None:
+    before = tree_of(root)
+    change(root / "specs/tenants/rich.yaml")
+    opened.clear()
+    after = tree_of(root)
+    assert opened == ["rich.yaml"]
+    states = [document.spec.state for tree in (before, after) for document in tree.tenants if document.name == "rich"]
+    assert states == ["suspended", "active"]
+    assert after.digest != before.digest
+
+
+def test_a_file_that_was_only_touched_is_opened_once_and_not_parsed(
+    root: Path, parsed: list[str], opened: list[str]
+) -> None:
+    tree_of(root)
+    (root / "specs/tenants/rich.yaml").touch()
+    parsed.clear()
+    opened.clear()
+    tree_of(root)
+    tree_of(root)
+    assert (opened, parsed) == (["rich.yaml"], [])
+
+
+def test_a_file_that_was_changed_just_now_is_opened_again(
+    root: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "_SETTLED", 3600 * 10**9)
+    for _ in range(3):
+        opened.clear()
+        tree_of(root)
+        assert len(opened) == 5
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_can_not_be_read_any_more_is_a_fault_though_it_is_kept(root: Path, opened: list[str]) -> None:
+    tree_of(root)
+    (root / "specs/tenants/rich.yaml").chmod(0)
+    assert [fault.rule for fault in tree_of(root).faults] == ["unreadable"]
+
+
+def test_a_place_in_a_text_that_was_replaced_meanwhile_is_where_its_document_began(
+    root: Path, opened: list[str]
+) -> None:
+    tree_of(root)
+    [document] = [one for one in tree_of(root).tenants if one.name == "second"]
+    (root / "specs/tenants/many.yaml").write_text("broken: [")
+    fault = document.fault(("spec", "plan"), "no", rule="r")
+    assert (fault.where, fault.quoted) == (document.where, "")
+    assert document.where.line > 1

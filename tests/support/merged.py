@@ -176,7 +176,7 @@ class Watch:
         """What a command says for programs. It runs in this process: it is asked again and again."""
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
             patch.setenv(PASSWORD, self.environment[PASSWORD])
-            assert cli.main(["-C", str(self.home), *words, "--format", "json"]) == 0
+            assert cli.main(["-C", str(self.home), *words, "--format", "json"]) == 0, out.getvalue()
         found: dict[str, Any] = json.loads(out.getvalue())
         return found
 

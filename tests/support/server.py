@@ -231,6 +231,7 @@ _DUMP_OPTIONS = (
     "--hex-blob",
     "--skip-lock-tables",
     "--skip-add-locks",
+    "--skip-no-autocommit",  # from 11.8 on, lines about it stand between the tables
 )
 _AUTO_INCREMENT = re.compile(rb"(?m)^(\) ENGINE=\w+) AUTO_INCREMENT=\d+")
 

@@ -98,8 +98,16 @@ class Shop:
 
     def apply(self, ports: Ports | None = None, **options: Any) -> dict[str, Outcome]:
         """What ``reconcile apply`` does, by tenant."""
+        return self.applied(reconcile.Options(**{"parallel": 1, **options}), ports)
+
+    def applied(self, options: reconcile.Options, ports: Ports | None = None) -> dict[str, Outcome]:
+        """The same, with the options as they are."""
         found = self.setting(ports)
-        _, outcomes = reconcile.apply(found, reconcile.Options(**{"parallel": 1, **options}), Progress())
+        try:
+            _, outcomes = reconcile.apply(found, options, Progress())
+        finally:
+            if found.store is not None:
+                found.store.close()
         return {outcome.tenant: outcome for outcome in outcomes}
 
     def recover(self, ports: Ports | None = None) -> list[Outcome]:

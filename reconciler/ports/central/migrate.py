@@ -13,7 +13,7 @@ from reconciler.ports.central import view
 from reconciler.ports.mysql import locks, names
 from reconciler.ports.mysql.connection import DENIED, Connection
 
-HEAD = "0001"
+HEAD = view.HEAD
 _LOCK = "reconciler:central"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -1,17 +1,20 @@
 """What tables, views, triggers, routines and events are made of, as short digests that the server computes.
 
-Two statements for any number of databases. Nothing here is text for people: a digest is equal as long as the parts are,
-on one version of a server. Reading takes no lock that a writer could hold: information_schema opens tables with a
-metadata lock that only an exclusive one excludes.
+Two statements for any number of databases, and one row for all parts of a kind in a table, because rows are what a
+client pays for. Nothing here is text for people: a digest is equal as long as the parts are, on one version of a
+server. Reading takes no lock that a writer could hold: information_schema opens tables with a metadata lock that only
+an exclusive one excludes.
 
 Source: MariaDB Knowledge Base, "Information Schema Tables", "mysql.proc Table", "mysql.event Table".
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from reconciler import errors
 from reconciler.ports.mysql import census
@@ -22,16 +25,22 @@ _LENGTH = 8
 # binary, because information_schema takes names that differ in case only for one.
 _FOLDED = "LPAD(HEX(BIT_XOR(CAST(CONV(LEFT(MD5(JSON_ARRAY({})), 16), 16, 10) AS UNSIGNED))), 16, '0')"
 
+# The parts of a table by name, without that limit either.
+_TOGETHER = f"JSON_OBJECTAGG({{}}, LEFT({{}}, {_LENGTH}))"
+_WHEN = "IFNULL(CREATE_TIME + 0, '-')"
+"""In which second a table was made or altered last, as digits."""
+
 _PARTS = (
     (
         "table",
         "TABLES",
         "TABLE_SCHEMA",
         "TABLE_NAME",
-        "''",
-        "CONCAT_WS(' ', ENGINE, TABLE_COLLATION, NULLIF(TABLE_TYPE, 'BASE TABLE'))",
-        "TABLE_TYPE <> 'VIEW'",
         "",
+        f"CONCAT_WS(' ', {_WHEN}, ENGINE, TABLE_COLLATION, NULLIF(TABLE_TYPE, 'BASE TABLE'), "
+        "IF(LOCATE(' partitioned ', CONCAT(' ', CREATE_OPTIONS, ' ')), 'PARTITIONED', NULL))",
+        "TABLE_TYPE <> 'VIEW'",
+        False,
     ),
     (
         "column",
@@ -42,7 +51,7 @@ _PARTS = (
         "MD5(JSON_ARRAY(ORDINAL_POSITION, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA, CHARACTER_SET_NAME, "
         "COLLATION_NAME, GENERATION_EXPRESSION))",
         "",
-        "",
+        False,
     ),
     (
         "key",
@@ -52,7 +61,7 @@ _PARTS = (
         "INDEX_NAME",
         _FOLDED.format("NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, COLLATION, SUB_PART, INDEX_TYPE"),
         "",
-        "BINARY TABLE_SCHEMA, BINARY TABLE_NAME, BINARY INDEX_NAME",
+        True,
     ),
     (
         "foreign key",
@@ -62,7 +71,7 @@ _PARTS = (
         "CONSTRAINT_NAME",
         _FOLDED.format("ORDINAL_POSITION, COLUMN_NAME, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME"),
         "REFERENCED_TABLE_NAME IS NOT NULL",
-        "BINARY TABLE_SCHEMA, BINARY TABLE_NAME, BINARY CONSTRAINT_NAME",
+        True,
     ),
     (
         "rule of foreign key",
@@ -72,39 +81,51 @@ _PARTS = (
         "CONSTRAINT_NAME",
         "MD5(JSON_ARRAY(UPDATE_RULE, DELETE_RULE))",
         "",
-        "",
+        False,
     ),
-    ("check", "CHECK_CONSTRAINTS", "CONSTRAINT_SCHEMA", "TABLE_NAME", "CONSTRAINT_NAME", "MD5(CHECK_CLAUSE)", "", ""),
+    (
+        "check",
+        "CHECK_CONSTRAINTS",
+        "CONSTRAINT_SCHEMA",
+        "TABLE_NAME",
+        "CONSTRAINT_NAME",
+        "MD5(CHECK_CLAUSE)",
+        "",
+        False,
+    ),
     (
         "view",
         "VIEWS",
         "TABLE_SCHEMA",
         "TABLE_NAME",
-        "''",
-        # Without SHOW VIEW the body is empty, and then so is the digest.
+        "",
+        # Without SHOW VIEW the body is empty, and then so is the digest; and also with it, where it is granted by a
+        # pattern and SELECT globally: then the server looks at the global privileges alone.
         "IF(VIEW_DEFINITION = '', '', MD5(JSON_ARRAY(VIEW_DEFINITION, CHECK_OPTION, SECURITY_TYPE, DEFINER)))",
         "",
-        "",
+        False,
     ),
     (
         "trigger",
         "TRIGGERS",
         "EVENT_OBJECT_SCHEMA",  # the same as TRIGGER_SCHEMA, and the only one by which the server finds them
         "TRIGGER_NAME",
-        "''",
+        "",
         "MD5(JSON_ARRAY(EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER, ACTION_STATEMENT, "
         "DEFINER, SQL_MODE))",
         "",
-        "",
+        False,
     ),
 )
 _PROGRAMS = (
-    "SELECT 'routine', db, CONCAT(LOWER(type), ' ', name), '', MD5(JSON_ARRAY(MD5(param_list), MD5(`returns`), "
+    "SELECT 'routine', db, CONCAT(LOWER(type), ' ', name), MD5(JSON_ARRAY(MD5(param_list), MD5(`returns`), "
     "MD5(body), sql_data_access, is_deterministic, security_type, definer, sql_mode)) FROM mysql.proc{}",
     # Enabling an event makes whoever does it the definer, so neither is part of what it is.
-    "SELECT 'event', db, name, '', MD5(JSON_ARRAY(MD5(body), interval_value, interval_field, execute_at, starts, ends, "
+    "SELECT 'event', db, name, MD5(JSON_ARRAY(MD5(body), interval_value, interval_field, execute_at, starts, ends, "
     "on_completion, sql_mode)) FROM mysql.event{}",
+    "SELECT 'definer', db, name, definer FROM mysql.event{}",
 )
+_VERSION = " UNION ALL SELECT 'version', '', VERSION(), ''"
 _OF_TABLES = {
     "column": "columns",
     "key": "keys",
@@ -118,9 +139,12 @@ PARTS: Mapping[str, str] = {plural: part for part, plural in _OF_TABLES.items()}
 
 @dataclass(slots=True)
 class Anatomy:
-    """One database. A table has ``is`` (engine and collation) and, by kind of part, digests by name.
+    """One database. A table has ``is`` (engine, collation, and whether it has versions of rows or partitions) and, by
+    kind of part, digests by name.
 
-    A view whose body may not be seen has an empty digest.
+    A view whose body may not be seen has an empty digest. ``version`` is the server's, as in ``census``, and
+    ``altered`` is what the function of that name says of the same moment. ``definers`` are those of the events, and no
+    part of the shape.
     """
 
     tables: dict[str, dict[str, str | dict[str, str]]] = field(default_factory=dict)
@@ -128,10 +152,24 @@ class Anatomy:
     triggers: dict[str, str] = field(default_factory=dict)
     routines: dict[str, str] = field(default_factory=dict)
     events: dict[str, str] = field(default_factory=dict)
+    definers: dict[str, str] = field(default_factory=dict)
+    version: str = ""
+    altered: str = ""
+
+    @property
+    def parts(self) -> dict[str, Mapping[str, Any]]:
+        """What it is made of, as plain data."""
+        return {
+            "tables": self.tables,
+            "views": self.views,
+            "triggers": self.triggers,
+            "routines": self.routines,
+            "events": self.events,
+        }
 
 
 def read(connection: mysql.Connection, databases: Collection[str]) -> dict[str, Anatomy]:
-    """Each database's anatomy; none for one of which nothing is seen.
+    """Each database's anatomy; an empty one where nothing is seen.
 
     Errors: ``census.Unseen`` where the account may not read the system tables, or a table is being changed just now.
     """
@@ -139,23 +177,56 @@ def read(connection: mysql.Connection, databases: Collection[str]) -> dict[str, 
     few = sorted(wanted) if len(wanted) <= census.NARROW else None
     rows = _rows(connection, " UNION ALL ".join(_part(*part, few=few) for part in _PARTS), len(_PARTS) * (few or []))
     programs = " UNION ALL ".join(part.format(_among("db", few)) for part in _PROGRAMS)
-    rows += _rows(connection, programs, len(_PROGRAMS) * (few or []))
-    found: dict[str, Anatomy] = defaultdict(Anatomy)
-    for what, database, name, part, said in rows:
+    *rest, (_, _, version, _) = _rows(connection, programs + _VERSION, len(_PROGRAMS) * (few or []))
+    found = {database: Anatomy(version=census.release(version)) for database in wanted}
+    whens: dict[str, list[str]] = defaultdict(list)
+    for what, database, name, said in (*rows, *rest):
         if database not in wanted or name == census.LEDGER:
             continue
         one = found[database]
         match what:
             case "table":
-                one.tables[name] = {"is": said, **{plural: {} for plural in _OF_TABLES.values()}}
+                when, _, made = said.partition(" ")
+                whens[database].append(f"{name} {when}")
+                one.tables[name] = {"is": made, **{plural: {} for plural in _OF_TABLES.values()}}
+            case "definer":
+                one.definers[name] = said
             case "view" | "trigger" | "routine" | "event":
-                getattr(one, f"{what}s")[name] = said[:_LENGTH].lower()
+                getattr(one, f"{what}s")[name] = said[:_LENGTH]
             case _:
                 table = one.tables.get(name)  # the columns of views come along, and follow from their bodies
-                parts = table[_OF_TABLES[what]] if table is not None else None
-                if isinstance(parts, dict):
-                    parts[part] = said[:_LENGTH].lower()
+                if table is not None:
+                    table[_OF_TABLES[what]] = json.loads(said)
+    for database, one in found.items():
+        one.altered = _said(census.fold([*whens[database], *(f"{view} -" for view in one.views)]))
     return found
+
+
+def altered(connection: mysql.Connection, database: str) -> str:
+    """Which tables and views ``database`` has, and in which second each table was made or altered last, as a fold.
+
+    It takes a tenth of what ``read`` takes. Equal to that of an anatomy, it says that the tables are still those that
+    were read, but for one that was altered in the very second in which it was made.
+    Errors: as for ``read``.
+    """
+    ((count, checksum),) = _rows(
+        connection,
+        "SELECT COUNT(*), LPAD(HEX(BIT_XOR(CAST(CONV(LEFT(MD5(CONCAT(TABLE_NAME, ' ', "
+        f"IF(TABLE_TYPE = 'VIEW', '-', {_WHEN}))), 16), 16, 10) AS UNSIGNED))), 16, '0') "
+        f"FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND BINARY TABLE_NAME <> '{census.LEDGER}'",
+        [database],
+    )
+    return _said(census.Fold(int(count), checksum))
+
+
+def views(connection: mysql.Connection, database: str) -> dict[str, str]:
+    """The digests of the views of ``database`` alone. Errors: as for ``read``."""
+    (part,) = (part for part in _PARTS if part[0] == "view")
+    return {name: said[:_LENGTH] for _, _, name, said in _rows(connection, _part(*part, few=[database]), [database])}
+
+
+def _said(fold: census.Fold) -> str:
+    return f"{fold.count} {fold.checksum}"
 
 
 def _part(
@@ -166,14 +237,19 @@ def _part(
     part: str,
     said: str,
     where: str,
-    group: str,
+    folded: bool,
     *,
     few: list[str] | None,
 ) -> str:
     among = _among(schema, few)
-    condition = among + (f"{' AND ' if among else ' WHERE '}{where}" if where else "")
-    order = f" GROUP BY {group}" if group else ""
-    return f"SELECT '{what}', {schema}, {name}, {part}, {said} FROM information_schema.{table}{condition}{order}"
+    source = f"information_schema.{table}{among}" + (f"{' AND ' if among else ' WHERE '}{where}" if where else "")
+    if not part:
+        return f"SELECT '{what}', {schema}, {name}, {said} FROM {source}"
+    by = f"GROUP BY BINARY {schema}, BINARY {name}"
+    if folded:
+        source = f"(SELECT {schema}, {name}, {part}, {said} AS said FROM {source} {by}, BINARY {part}) AS {table}_parts"
+        said = "LOWER(said)"
+    return f"SELECT '{what}', {schema}, {name}, {_TOGETHER.format(part, said)} FROM {source} {by}"
 
 
 def _among(column: str, few: list[str] | None) -> str:

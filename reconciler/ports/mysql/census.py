@@ -17,7 +17,8 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.ports.mysql import connection as mysql
-from reconciler.ports.mysql import names, privileges
+from reconciler.ports.mysql import everybody, names, privileges
+from reconciler.ports.mysql.accounts import Account, parsed
 from reconciler.ports.mysql.once import once
 
 LEDGER = "_reconciler_migrations"
@@ -25,6 +26,10 @@ LEDGER = "_reconciler_migrations"
 
 NARROW = 200
 """Up to so many names a query lists them; above, it reads everything, which is cheaper than a longer list."""
+
+
+_columns_of_db: dict[tuple[str, str], tuple[str, ...]] = {}
+"""The columns of mysql.db as they were seen last, by a server's address and the version that it greets with."""
 
 
 class Unseen(Exception):
@@ -44,24 +49,6 @@ class Schema:
     charset: str
     collation: str
     comment: str
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account: the set of its (plugin, hash) pairs, whether it is locked, and what limits it has."""
-
-    user: str
-    host: str
-    auth: frozenset[tuple[str, str]]
-    locked: bool
-    is_role: bool
-    access: int
-    limits: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The account as people write it."""
-        return f"{self.user}@{self.host}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +91,27 @@ NOTHING = Fold(0, "0" * 16)
 
 
 class Census:
-    """What one server holds, narrowed to some databases and accounts, or all of it (both None)."""
+    """What one server holds, narrowed to some databases and accounts, or all of it (both None).
+
+    ``closer`` says that an apply looked at all of its tenants at once before this look at one of them: which privileges
+    there are, which only an upgrade of the server changes, is remembered from then.
+    """
 
     def __init__(
         self,
         connection: mysql.Connection,
         databases: Collection[str] | None = None,
         users: Collection[str] | None = None,
+        *,
+        closer: bool = False,
     ) -> None:
         self._connection = connection
         few = databases is not None and users is not None and len(databases) + len(users) <= NARROW
         self._databases = sorted(databases) if few and databases is not None else None
         self._users = sorted(users) if few and users is not None else None
+        self._closer = closer
         self._tables: dict[str, frozenset[str]] = {}
+        self._locked: set[str] = set()
 
     @once
     def schemas(self) -> dict[str, Schema]:
@@ -134,12 +129,12 @@ class Census:
     @once
     def accounts(self) -> dict[tuple[str, str], Account]:
         """Every account and role by user and host."""
-        # An anonymous account takes the place of others, so it is one of those that matter.
-        where, parameters = self._among("User", None if self._users is None else [*self._users, ""])
+        # An anonymous account takes the place of others, and what PUBLIC has is everybody's.
+        where, parameters = self._among("User", None if self._users is None else [*self._users, *everybody.HOLDERS])
         rows = self._rows(
             f"SELECT User, Host, Priv FROM mysql.global_priv{where}", parameters, "accounts", "SELECT ON mysql.*"
         )
-        return {(user, host): _account(user, host, json.loads(priv)) for user, host, priv in rows}
+        return {(user, host): parsed(user, host, json.loads(priv)) for user, host, priv in rows}
 
     @once
     def hosts(self) -> dict[str, list[str]]:
@@ -157,6 +152,24 @@ class Census:
             for kind, user, host, other, name, _ in self._finer
             if kind in ("role", "proxy")
         ]
+
+    @once
+    def everybodys(self) -> list[everybody.Reach]:
+        """What every account has besides its own privileges, in order."""
+        public = (everybody.PUBLIC, "")
+        found = [everybody.Reach("role", *public, "", link.other[0]) for link in self.links if link.holder == public]
+        if (role := self.accounts.get(public)) is not None and role.access:
+            found.append(everybody.Reach("global", *public, "", "", bool(role.access & everybody.GRANTING)))
+        for grant in (*self.grants_of.get(public, ()), *self._for_nobody):
+            if grant.privileges:
+                may = privileges.GRANT_OPTION in grant.privileges
+                place = (grant.user, grant.host, grant.database, grant.object)
+                found.append(everybody.Reach(grant.kind, *place, may))
+        return sorted(found)
+
+    @once
+    def _for_nobody(self) -> list[Grant]:
+        return [grant for grant in self.grants if not grant.user and grant.kind == "database"]
 
     @once
     def grants(self) -> tuple[Grant, ...]:
@@ -209,9 +222,9 @@ class Census:
 
     @once
     def version(self) -> str:
-        """The server's version as far as it tells how things are shown: ``10.11``."""
+        """The server's version as ``release`` has it."""
         (said,) = (name for kind, _, name, _ in self._programs if kind == "version")
-        return ".".join(said.removeprefix("5.5.5-").split(".")[:2])
+        return release(said)
 
     @once
     def _programs(self) -> list[tuple[str, ...]]:
@@ -266,8 +279,12 @@ class Census:
 
     @once
     def _grant_columns(self) -> tuple[str, ...]:
-        rows = self._rows("SHOW COLUMNS FROM mysql.db", (), "grants", "SELECT ON mysql.*")
-        return tuple(str(row[0]) for row in rows)
+        greeting = str(self._connection.driver.get_server_info())  # type: ignore[no-untyped-call]
+        key = self._connection.server.address, greeting
+        if not (self._closer and key in _columns_of_db):
+            rows = self._rows("SHOW COLUMNS FROM mysql.db", (), "grants", "SELECT ON mysql.*")
+            _columns_of_db[key] = tuple(str(row[0]) for row in rows)
+        return _columns_of_db[key]
 
     def global_privileges(self, user: str, host: str) -> frozenset[str]:
         """The privileges that an account has on everything, GRANT OPTION among them."""
@@ -286,22 +303,17 @@ class Census:
         where, parameters = "", []
         if self._databases is not None and self._users is not None:
             # `name LIKE Db` is how the server itself reads the column, escapes and wildcards included.
-            tests = ["%s LIKE Db"] * len(self._databases) + ["User = %s"] * len(self._users)
-            where, parameters = (
-                f" WHERE {' OR '.join(tests)}" if tests else " WHERE FALSE",
-                [
-                    *self._databases,
-                    *self._users,
-                ],
-            )
-        columns = self._grant_columns
-        listed = ", ".join(names.identifier(column) for column in columns)
-        found = []
-        for row in self._rows(f"SELECT {listed} FROM mysql.db{where}", parameters, "grants", "SELECT ON mysql.*"):
-            fields = dict(zip(columns, row, strict=True))
-            held = privileges.held(fields)
-            found.append(Grant(fields["User"], fields["Host"], fields["Db"], "", "database", held))
-        return found
+            users = [*self._users, *everybody.HOLDERS]
+            tests = ["%s LIKE Db"] * len(self._databases) + ["User = %s"] * len(users)
+            where, parameters = f" WHERE {' OR '.join(tests)}", [*self._databases, *users]
+        # One column of flags, because a client pays for twenty by the row. Equal flags share one set.
+        columns = privileges.columns(self._grant_columns)
+        flags = f"CONCAT({', '.join(map(names.identifier, columns))})"
+        rows = self._rows(
+            f"SELECT User, Host, Db, {flags} FROM mysql.db{where}", parameters, "grants", "SELECT ON mysql.*"
+        )
+        held = {said: privileges.held(dict(zip(columns, said, strict=True))) for said in {row[3] for row in rows}}
+        return [Grant(user, host, database, "", "database", held[said]) for user, host, database, said in rows]
 
     def _object_grants(self) -> list[Grant]:
         return [
@@ -315,7 +327,8 @@ class Census:
         """What stands in the grant tables besides accounts and databases, in one query."""
         objects, roles, proxies, parameters = "", "", "", list[str]()
         if self._databases is not None and self._users is not None:
-            (databases, in_them), (users, theirs) = self._among("Db", self._databases), self._among("User", self._users)
+            databases, in_them = self._among("Db", self._databases)
+            users, theirs = self._among("User", [*self._users, everybody.PUBLIC])
             acted, as_them = self._among("Proxied_user", self._users)
             objects = f"{databases} OR {users.removeprefix(' WHERE ')}"
             roles, proxies = users, f"{users} OR {acted.removeprefix(' WHERE ')}"
@@ -341,14 +354,23 @@ class Census:
         return f" WHERE {column} IN ({', '.join(['%s'] * len(values))})", values
 
     def _rows(self, statement: str, parameters: Collection[object], what: str, privilege: str) -> list[tuple[Any, ...]]:
+        behind = Unseen(f"{what}, which somebody has locked", "the end of that lock")
+        if what in self._locked:
+            raise behind  # each tenant would wait for it anew
         try:
             return self._connection.rows(statement, tuple(parameters))
         except errors.StatementFailed as error:
             if error.errno in mysql.DENIED:
                 raise Unseen(what, privilege) from error
             if error.errno in mysql.AGAIN:
-                raise Unseen(f"{what}, which somebody has locked", "the end of that lock") from error
+                self._locked.add(what)
+                raise behind from error
             raise
+
+
+def release(version: str) -> str:
+    """A server's version as far as it tells how things are shown: ``10.11``."""
+    return ".".join(version.removeprefix("5.5.5-").split(".")[:2])
 
 
 def fold(tables: Iterable[str]) -> Fold:
@@ -358,36 +380,6 @@ def fold(tables: Iterable[str]) -> Fold:
         count += 1
         checksum ^= int(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:16], 16)
     return Fold(count, f"{checksum:016X}")
-
-
-def _account(user: str, host: str, priv: Mapping[str, Any]) -> Account:
-    methods = [priv, *priv.get("auth_or", [])]
-    pairs = frozenset(
-        (str(method["plugin"]), str(method.get("authentication_string", "")))
-        for method in methods
-        if method.get("plugin")  # an emptied second password stays behind as {}
-    )
-    limits = {
-        key: priv[key]
-        for key in (
-            "max_questions",
-            "max_updates",
-            "max_connections",
-            "max_user_connections",
-            "ssl_type",
-            "default_role",
-        )
-        if priv.get(key)
-    }
-    return Account(
-        user=user,
-        host=host,
-        auth=pairs,
-        locked=bool(priv.get("account_locked", False)),
-        is_role=bool(priv.get("is_role", False)),
-        access=int(priv.get("access", 0)),
-        limits=limits,
-    )
 
 
 def text(value: object) -> str:

@@ -32,7 +32,7 @@ SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTIO
 GONE = frozenset({0, 1053, 1077, 1079, 1152, 1184, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
 UNREACHABLE = frozenset({1040, 1044, 1045, 1129, 1130, 1203, 1226, 1251, 1275, 1698, 2002, 2003, 2026, 2054, 4151})
 DENIED = frozenset({1044, 1045, 1095, 1142, 1143, 1227, 1370, 1410})
-AGAIN = frozenset({1205, 1213})
+AGAIN = frozenset({1020, 1205, 1213})
 EXISTS = frozenset({1007, 1396})  # of CREATE DATABASE and CREATE USER
 ACCOUNT_LOCKED = 4151
 _TRIES = 8
@@ -127,23 +127,47 @@ class Connection:
     def atomically(self, action: Callable[[], T]) -> T:
         """Run ``action`` inside a transaction of the server and return what it returns; rolled back if it raises.
 
-        The server breaks a deadlock by refusing one side (1213), and a lock wait after a while (1205): that side is
-        run again, so ``action`` may be called several times.
+        The server breaks a deadlock by refusing one side (1213), and a lock wait after a while (1205), and from 11.6.2
+        on it refuses to write a row that changed since the transaction first looked (1020): that side is run again, so
+        ``action`` may be called several times.
         """
-        for attempt in range(1, _TRIES + 1):
-            self.run("START TRANSACTION")
+        return self._patiently(lambda: self._within(action))
+
+    def together(self, prepare: Callable[[], Sequence[tuple[str, Sequence[object]]]]) -> None:
+        """Run the statements that ``prepare`` gives, with their parameters, so that all of them hold or none.
+
+        One alone is a transaction by itself. ``prepare`` runs before any transaction, and several times as above.
+        """
+
+        def attempt() -> None:
+            statements = prepare()
+            if len(statements) == 1:
+                self.run(*statements[0])
+            elif statements:
+                self._within(lambda: [self.run(*each) for each in statements])
+
+        self._patiently(attempt)
+
+    def _within(self, action: Callable[[], T]) -> T:
+        self.run("START TRANSACTION")
+        try:
+            result = action()
+            self.run("COMMIT")
+        except BaseException:
+            with suppress(errors.ReconcileError):
+                self.run("ROLLBACK")
+            raise
+        return result
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        for attempt in range(1, _TRIES):
             try:
-                result = action()
-                self.run("COMMIT")
-            except BaseException as error:
-                with suppress(errors.ReconcileError):
-                    self.run("ROLLBACK")
-                if attempt < _TRIES and isinstance(error, errors.StatementFailed) and error.errno in AGAIN:
-                    time.sleep(random.uniform(0.01, 0.1) * attempt)  # noqa: S311 - apart from the other side
-                    continue
-                raise
-            return result
-        raise ValueError("a transaction is tried at least once")
+                return action()
+            except errors.StatementFailed as error:
+                if error.errno not in AGAIN:
+                    raise
+            time.sleep(random.uniform(0.01, 0.1) * attempt)  # noqa: S311 - apart from the other side
+        return action()
 
     def close(self) -> None:
         """Close the connection; a second time does nothing."""
@@ -159,6 +183,18 @@ class Connection:
                 f"{abridged(statement)}: {_said(error)}"
             )
         return errors.StatementFailed(f"{self.server.name} refused {abridged(statement)}: {_said(error)}", errno=number)
+
+
+class _Driver(pymysql.connections.Connection):
+    """The driver's connection, which states all of its session in one statement instead of three."""
+
+    def __init__(self, session: str, **options: Any) -> None:
+        self._session = session
+        super().__init__(**options)
+
+    def set_character_set(self, charset: str, collation: str | None = None) -> None:
+        """What the driver calls first after a login."""
+        self.query(f"SET NAMES {charset}, {self._session}")
 
 
 def connect(
@@ -177,7 +213,9 @@ def connect(
     options: dict[str, Any] = {"unix_socket": server.socket} if server.socket else {}
     options |= _tls(server)
     try:
-        raw = pymysql.connect(
+        raw = _Driver(
+            f"lock_wait_timeout={LOCK_WAIT_SECONDS}"
+            + ("" if plain else f", time_zone='+00:00', sql_mode='{SQL_MODE}'"),
             host=None if server.socket else server.host,
             port=server.port,
             user=name,
@@ -185,13 +223,10 @@ def connect(
             database=database or None,
             charset="utf8mb4",
             autocommit=True,
-            sql_mode=None if plain else SQL_MODE,
             client_flag=client_flags.MULTI_STATEMENTS if plain else client_flags.FOUND_ROWS,
             connect_timeout=CONNECT_SECONDS,
             read_timeout=CONNECT_SECONDS,
             write_timeout=ANSWER_SECONDS,
-            init_command=f"SET SESSION lock_wait_timeout={LOCK_WAIT_SECONDS}"
-            + ("" if plain else ", time_zone='+00:00'"),
             local_infile=False,
             **options,
         )

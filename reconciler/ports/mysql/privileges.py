@@ -7,6 +7,7 @@ Source: MariaDB Knowledge Base, "GRANT" and "mysql.db Table"; the set grew in 10
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 GRANT_OPTION = "GRANT OPTION"
 _SUFFIX = "_priv"
@@ -18,14 +19,24 @@ _SYNONYMS = {
 }
 
 
-def held(fields: Mapping[str, object]) -> frozenset[str]:
-    """The privileges of one row of ``mysql.db``, GRANT OPTION among them."""
-    return frozenset(_name(column) for column, value in fields.items() if column.endswith(_SUFFIX) and value == "Y")
+def columns(among: Iterable[str]) -> list[str]:
+    """The columns of ``mysql.db`` that stand for a privilege."""
+    return [column for column in among if column.endswith(_SUFFIX)]
 
 
-def expanded(columns: Iterable[str]) -> frozenset[str]:
+def held(flags: Mapping[str, str]) -> frozenset[str]:
+    """The privileges of one row of ``mysql.db``, given such columns: those with ``Y``, GRANT OPTION among them."""
+    return frozenset(_name(column) for column, value in flags.items() if value == "Y")
+
+
+def expanded(of_table: Iterable[str]) -> frozenset[str]:
     """What ALL PRIVILEGES stands for, given the columns of ``mysql.db``; without GRANT OPTION."""
-    return frozenset(_name(column) for column in columns if column.endswith(_SUFFIX)) - {GRANT_OPTION}
+    return frozenset(map(_name, columns(of_table))) - {GRANT_OPTION}
+
+
+def super_holds_the_rest(version: str) -> bool:
+    """Whether SUPER still holds what was split off it (CONNECTION ADMIN, SET USER …): on servers before 11.0."""
+    return int(version.removeprefix("5.5.5-").split(".")[0]) < 11
 
 
 def listed(text: str) -> frozenset[str]:
@@ -39,6 +50,7 @@ def normal(privilege: str) -> str:
     return _SYNONYMS.get(upper, upper)
 
 
+@cache
 def _name(column: str) -> str:
     stem = column.removesuffix(_SUFFIX)
     return _IRREGULAR.get(stem, stem.replace("_", " ").upper())

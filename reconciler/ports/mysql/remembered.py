@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from reconciler import errors
 from reconciler.ports.mysql import census
+from reconciler.ports.mysql.accounts import Account
 from reconciler.ports.mysql.once import once
 
 A_SNAPSHOT: Final = "a newer snapshot"
@@ -25,14 +27,21 @@ def kept(look: Callable[[], Any]) -> dict[str, Any]:
         return {"seen": look()}
     except census.Unseen as unseen:
         return {"unseen": [unseen.what, unseen.privilege]}
+    except errors.CentralDamaged as error:
+        return {"damaged": [error.message, error.next]}
 
 
 def told(entry: Entry | None, what: str) -> Any:
-    """What was ``kept``. Errors: ``census.Unseen`` as it was then, and where ``what`` was not looked at."""
+    """What was ``kept``. Errors: ``census.Unseen`` and ``CentralDamaged`` as it was then, the former too where ``what``
+    was not looked at.
+    """
     if entry is None:
         raise census.Unseen(what, A_SNAPSHOT)
     if "unseen" in entry:
         raise census.Unseen(*entry["unseen"])
+    if "damaged" in entry:
+        message, advice = entry["damaged"]
+        raise errors.CentralDamaged(message, advice=advice)
     return entry["seen"]
 
 
@@ -83,10 +92,10 @@ class Remembered(census.Census):
         return {entry["name"]: census.Schema(**entry) for entry in self._told("databases", "databases")}
 
     @once
-    def accounts(self) -> dict[tuple[str, str], census.Account]:
+    def accounts(self) -> dict[tuple[str, str], Account]:
         """Every account and role by user and host, with masked hashes."""
         return {
-            (entry["user"], entry["host"]): census.Account(
+            (entry["user"], entry["host"]): Account(
                 **{**entry, "auth": frozenset((plugin, said) for plugin, said in entry["auth"])}
             )
             for entry in self._told("accounts", "accounts")

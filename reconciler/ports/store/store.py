@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import queue
+import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
 
 from reconciler import errors
-from reconciler.ports.store import tables
+from reconciler.ports.store import engines, tables
 
 T = TypeVar("T")
 Action = Callable[[sa.Connection], Any]
 
-BUSY_SECONDS = 30
 _GROUP = 64  # writes in one commit; more would make the first wait for the last without saving much
+_ON_A_SERVER = (
+    "Check that the store's server answers, lets its account in and write, and has space, then run `reconcile recover`."
+)
+_TRIES = 20  # to make the tables; each was in vain only because somebody else made one at the same moment
 
 
 class Store:
@@ -27,7 +32,8 @@ class Store:
 
     ``read`` runs a function in a transaction that sees one moment. ``write`` runs a function in a transaction that is
     durable when it returns (SQLite: WAL with synchronous FULL); writes of several threads share a commit, each inside
-    a savepoint of its own, so that one that raises does not take others with it.
+    a savepoint of its own, so that one that raises does not take others with it. A server breaks a deadlock by
+    refusing one side: that one is run again, so a function may be called several times.
 
     Errors: ``StoreFailed`` for everything that the database or the disk refuses; what a function raises itself is
     raised as it is, and nothing of that function's is written.
@@ -36,8 +42,8 @@ class Store:
     def __init__(self, url: sa.URL) -> None:
         self.url = url
         self.commits = 0
-        self._reader = _engine(url, writes=False)
-        self._writer = _engine(url, writes=True)
+        self._reader = engines.make(url, writes=False)
+        self._writer = engines.make(url, writes=True)
         self._queue: queue.SimpleQueue[tuple[Action, Future[Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -63,15 +69,19 @@ class Store:
         return future.result()
 
     def make_tables(self) -> None:
-        """Make the tables that are not there yet; on a server each is a commit of its own, which ends all savepoints.
+        """Make the tables that are not there yet; MariaDB commits each by itself, which ends all savepoints.
 
-        Errors: ``StoreFailed``.
+        Errors: ``StoreFailed``, and ``PlatformMisconfigured`` if the database can't hold what a store keeps.
         """
-        try:
-            with self._writer.begin() as connection:
-                tables.metadata.create_all(connection)
-        except sa.exc.SQLAlchemyError as error:
-            raise self._failed(error) from error
+        for attempt in range(_TRIES):
+            try:
+                with self._writer.begin() as connection:
+                    engines.check(connection)
+                    tables.metadata.create_all(connection)
+                return
+            except sa.exc.SQLAlchemyError as error:
+                if not engines.made_meanwhile(error) or attempt == _TRIES - 1:
+                    raise self._failed(error) from error
 
     def close(self) -> None:
         """Let the writer finish what is queued, and let go of the database; a second time does nothing."""
@@ -99,35 +109,58 @@ class Store:
                 return
 
     def _commit(self, group: list[tuple[Action, Future[Any]]]) -> None:
-        results: list[tuple[Future[Any], Any]] = []
-        try:
-            with self._writer.begin() as connection:
-                for action, future in group:
-                    try:
-                        with connection.begin_nested():
-                            results.append((future, action(connection)))
-                    except sa.exc.OperationalError as error:
-                        future.set_exception(self._failed(error))
-                        if self.url.get_backend_name() != "sqlite":
-                            raise  # a server's deadlock or lost connection takes the whole transaction with it
-                    except sa.exc.SQLAlchemyError as error:
-                        future.set_exception(self._failed(error))
-                    except BaseException as error:  # noqa: BLE001 - it belongs to the thread that waits for it
-                        future.set_exception(error)
-            self.commits += 1
-        except BaseException as error:  # noqa: BLE001 - as above: whoever waits must hear that nothing was written
-            failed = self._failed(error) if isinstance(error, sa.exc.SQLAlchemyError) else error
-            for _, future in group:
-                if not future.done():
-                    future.set_exception(failed)
-            return
+        ends, attempt = time.monotonic() + engines.BUSY_SECONDS, 0
+        while True:
+            attempt += 1
+            try:
+                results = self._attempt([(action, future) for action, future in group if not future.done()])
+                break
+            except BaseException as error:  # noqa: BLE001 - whoever waits must hear that nothing was written
+                if engines.left_aborted(error):
+                    continue
+                if engines.may_be_tried_again(error) and time.monotonic() < ends:
+                    time.sleep(random.uniform(0.01, 0.1) * attempt)  # noqa: S311 - apart from the other side
+                    continue
+                failed = self._failed(error) if isinstance(error, sa.exc.SQLAlchemyError) else error
+                for _, future in group:
+                    if not future.done():
+                        future.set_exception(failed)
+                return
+        self.commits += 1
         for future, result in results:
-            if not future.done():
-                future.set_result(result)
+            future.set_result(result)
+
+    def _attempt(self, group: list[tuple[Action, Future[Any]]]) -> list[tuple[Future[Any], Any]]:
+        """Run a group in one transaction; what came of those that did not raise, once it is durable."""
+        results: list[tuple[Future[Any], Any]] = []
+        with self._writer.begin() as connection:
+            for action, future in group:
+                try:
+                    with connection.begin_nested():
+                        result = action(connection)
+                    results.append((future, result))
+                except sa.exc.SQLAlchemyError as error:
+                    if self._takes_all(error):
+                        raise
+                    future.set_exception(self._failed(error))
+                    if engines.left_aborted(error):
+                        raise  # the others are run again, without this one
+                except BaseException as error:  # noqa: BLE001 - it belongs to the thread that waits for it
+                    future.set_exception(error)
+        return results
+
+    def _takes_all(self, error: sa.exc.SQLAlchemyError) -> bool:
+        """Whether nothing of the transaction is left: a server's deadlock, or a lost connection."""
+        return engines.on_a_server(self.url) and (
+            isinstance(error, sa.exc.OperationalError)
+            or (isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated)
+        )
 
     def _failed(self, error: sa.exc.SQLAlchemyError) -> errors.StoreFailed:
-        said = str(error.orig) if isinstance(error, sa.exc.DBAPIError) and error.orig else str(error)
-        return errors.StoreFailed(f"the store {self.url.render_as_string(hide_password=True)} failed: {said}")
+        return errors.StoreFailed(
+            f"the store {engines.shown(self.url)} failed: {engines.said(error)}",
+            advice=_ON_A_SERVER if engines.on_a_server(self.url) else "",
+        )
 
 
 def open_store(url: str, root: Path) -> Store | None:
@@ -136,25 +169,33 @@ def open_store(url: str, root: Path) -> Store | None:
     Errors: ``StoreFailed`` if it can't be read, ``PlatformMisconfigured`` if it is of another format or the URL is
     wrong.
     """
-    address = _address(url, root)
-    path = _file(address)
+    address = engines.address(url, root)
+    path = engines.file(address)
     if path is not None and not path.exists():
         return None
-    store = Store(address)
+    store, made = Store(address), False
+    try:
+        made = _is_made(store, url)
+    finally:
+        if not made:
+            store.close()
+    return store if made else None
+
+
+def _is_made(store: Store, url: str) -> bool:
+    """Whether there is a store, which then knows its platform. Errors: as for ``open_store``."""
     if not store.read(lambda connection: sa.inspect(connection).has_table(tables.store.name)):
-        store.close()
-        return None
+        return False
     row = store.read(lambda connection: connection.execute(sa.select(tables.store)).one_or_none())
     if row is None:
-        store.close()  # whoever made its tables died before it was a store
-        return None
+        return False  # whoever made its tables died before it was a store
     if row.format != tables.FORMAT:
-        store.close()
         raise errors.PlatformMisconfigured(
-            f"the store {url} has format {row.format}; this version of reconciler reads format {tables.FORMAT}"
+            f"the store {engines.shown(url)} has format {row.format}; "
+            f"this version of reconciler reads format {tables.FORMAT}"
         )
     store.platform, store.platform_id = row.platform, row.platform_id
-    return store
+    return True
 
 
 def make_store(url: str, root: Path, *, platform: str, platform_id: str, now: str) -> Store:
@@ -162,8 +203,8 @@ def make_store(url: str, root: Path, *, platform: str, platform_id: str, now: st
 
     Errors: as for ``open_store``.
     """
-    address = _address(url, root)
-    path = _file(address)
+    address = engines.address(url, root)
+    path = engines.file(address)
     if path is not None:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -173,11 +214,10 @@ def make_store(url: str, root: Path, *, platform: str, platform_id: str, now: st
 
     def make(connection: sa.Connection) -> None:
         if connection.execute(sa.select(tables.store.c.format)).first() is None:
-            connection.execute(
-                tables.store.insert().values(
-                    format=tables.FORMAT, platform=platform, platform_id=platform_id, created_at=now
-                )
-            )
+            row = {"format": tables.FORMAT, "platform": platform, "platform_id": platform_id, "created_at": now}
+            # On a server, somebody else may put the row there behind the look; then it is theirs that counts.
+            with suppress(sa.exc.IntegrityError), connection.begin_nested():
+                connection.execute(tables.store.insert().values(**row))
 
     try:
         store.make_tables()
@@ -188,43 +228,5 @@ def make_store(url: str, root: Path, *, platform: str, platform_id: str, now: st
         path.chmod(0o600)
     opened = open_store(url, root)
     if opened is None:
-        raise errors.StoreFailed(f"the store {url} was made and can't be found again")
+        raise errors.StoreFailed(f"the store {engines.shown(url)} was made and can't be found again")
     return opened
-
-
-def _address(url: str, root: Path) -> sa.URL:
-    try:
-        address = sa.make_url(url)
-        address.get_dialect()
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
-        raise errors.PlatformMisconfigured(f"state.url {url!r} can't be used: {error}") from error
-    if address.get_backend_name() == "sqlite" and address.database:
-        return address.set(database=str(root / address.database))
-    return address
-
-
-def _file(address: sa.URL) -> Path | None:
-    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
-
-
-def _engine(url: sa.URL, *, writes: bool) -> sa.Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(
-            url, isolation_level="READ COMMITTED" if writes else "REPEATABLE READ", pool_pre_ping=True
-        )
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # the driver's own BEGIN comes too late for a writer; see `begin` below
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-        if writes:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
