@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -166,17 +168,32 @@ def _code(error: BaseException) -> int | str | None:
     return state if isinstance(state, str) else None
 
 
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Write ahead from now on. SQLite does not let the change of a journal's mode wait for others, whatever the timeout
+    (SQLite's documentation, "Write-Ahead Logging"), and on a first start there are others.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
+
+
 def _sqlite(found: sa.URL, *, writes: bool) -> sa.Engine:
     engine = sa.create_engine(found, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver's own BEGIN comes too late for a writer; see `begin` below
         try:
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
             if writes:
-                connection.execute("PRAGMA journal_mode=WAL")
+                _write_ahead(connection)
                 connection.execute("PRAGMA synchronous=FULL")
         except BaseException:
             connection.close()  # nobody else does
