@@ -266,7 +266,7 @@ class Saga:
     def _planned(self, given: Given, *, deep: bool, last: bool = False) -> tuple[plans.TenantPlan, list[Resource]]:
         product = self.setting.products[self.tenant.product]
         sight = observe.close_up(self.setting, self._hands(), self.tenant, deep=deep)
-        sight.written, sight.last = self._facts.keys(), last
+        sight.last = last
         return planner.plan_tenant(product, self.tenant, given, sight)
 
     def _after(self, given: Given) -> Record:

@@ -49,9 +49,8 @@ class Schema(resource.Resource):
         """In what the database differs from the shape that was recorded; before the import, what the server allows."""
         if not self.fact:
             return {"new": True, **self._allowed(sight)}
-        taken_now = f"{self.kind}/{self.name}" in sight.written
         owner, recorded = f"{self.owner}@{self.host}", self.fact.get("shape", {})
-        found = shape.seen(sight, self.server, self.database, recorded, owner=owner, taken_now=taken_now)
+        found = shape.seen(sight, self.server, self.database, recorded, owner=owner)
         applied, now = dict(self.fact["scripts"]), self.source.sums
         return {
             **found,

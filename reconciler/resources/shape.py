@@ -3,13 +3,6 @@
 The shape is read from the server after every import and kept with the tenant's facts. A default look compares names, by
 count and checksum; a deep one compares what everything is made of, part by part. Nothing inside the tenant says how it
 should be: the store does.
-
-The proof at the end of the transaction that took the shape reads less. There is nothing but that shape to compare
-with, and none of the acts that follow the import alters what it tells, so a second reading could only find what
-somebody else did in between. The proof compares all names but those of triggers and, by the second in which each was
-made or altered last, the tables; where a table is not the one that was read, it reads everything again. What it does
-not see, a program or view with another body or a table that was altered in the very second in which it was made, the
-next deep look finds.
 """
 
 from __future__ import annotations
@@ -72,7 +65,6 @@ def kept(found: anatomy.Anatomy) -> dict[str, Any]:
     return {
         **({} if all(views.values()) else {"blind": True}),
         "server": found.version,
-        "altered": found.altered,
         "names": _said(census.fold([*parts["tables"], *parts["views"]])),
         "routines": _said(census.fold(parts["routines"])),
         "events": _said(census.fold(parts["events"])),
@@ -87,13 +79,11 @@ def seen(
     recorded: Mapping[str, Any],
     *,
     owner: str,
-    taken_now: bool = False,
 ) -> dict[str, Any]:
     """How the database differs from the ``recorded`` shape, as plain data for ``blocking`` and ``remarks``.
 
-    ``owner`` is the account as which its events are to run. ``taken_now`` says that the transaction that looks has
-    recorded it. What may not be seen is listed as unknown, never as missing. ``stale`` says that the shape has to be
-    taken again.
+    ``owner`` is the account as which its events are to run. What may not be seen is listed as
+    unknown, never as missing. ``stale`` says that the shape has to be taken again.
     """
     if not recorded:
         return {
@@ -102,13 +92,12 @@ def seen(
             "stale": True,
         }
     found, unknown = Findings(), dict[tuple[str, str], None]()
-    unaltered = taken_now and _unaltered(sight, server, database, recorded)
-    _names(sight, server, database, recorded, found, unknown, tables=not unaltered)
+    _names(sight, server, database, recorded, found, unknown)
     stale = False
     try:
         version = sight.census(server).version
         stale = version != recorded["server"] or "blind" in recorded
-        if sight.deep and not unaltered:
+        if sight.deep:
             was = _unpacked(recorded["parts"])
             there = sight.anatomy(server, database)
             now = there.parts
@@ -132,13 +121,6 @@ def seen(
         else:
             visible.append([code, words])
     return {"differs": visible, "unknown": [list(entry) for entry in unknown], "stale": stale}
-
-
-def _unaltered(sight: Sight, server: Server, database: str, recorded: Mapping[str, Any]) -> bool:
-    try:
-        return bool(anatomy.altered(sight.connection(server), database) == recorded["altered"])
-    except census.Unseen:
-        return False
 
 
 def blocking(state: Mapping[str, Any]) -> list[str]:
@@ -166,12 +148,10 @@ def _names(
     recorded: Mapping[str, Any],
     found: Findings,
     unknown: dict[tuple[str, str], None],
-    *,
-    tables: bool,
 ) -> None:
     look = sight.census(server)
     try:
-        if tables and _said(look.folds.get(database, census.NOTHING)) != recorded["names"]:
+        if _said(look.folds.get(database, census.NOTHING)) != recorded["names"]:
             was = _unpacked(recorded["parts"])
             wanted = {name: what for what in ("tables", "views") for name in was[what]}
             _compared(wanted, look.tables(database), "tables", found)

@@ -37,8 +37,7 @@ class Sight:
     files. ``transaction`` is the id that a change made from this look will carry. ``connection``
     gives the connection to a server; whoever made the Sight closes it. ``reveal`` gives a secret of the
     tenant whose database it is told, for a deep look that tries the credential; None where that is no part of the look.
-    ``written`` are the facts, by kind and name, that the transaction which looks has written; ``last`` says that it
-    will change nothing after this look.
+    ``last`` says that the transaction which looks will change nothing after this look.
     """
 
     place: Place
@@ -51,7 +50,6 @@ class Sight:
     deep: bool = False
     transaction: str = PENDING
     reveal: Callable[[Server, str, Secret], str] | None = None
-    written: Collection[str] = ()
     last: bool = False
     everybody: bool = False
     _census: dict[str, census.Census] = field(default_factory=dict)

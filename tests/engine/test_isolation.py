@@ -208,7 +208,7 @@ def test_events_sleep_and_accounts_are_locked_until_the_tenant_is_shown(
 
     def watching(what: str, *arguments: Any) -> Any:
         # Whatever was made, before the step that shows it: nothing of it is open or awake yet.
-        if "import" not in what and shop.server.sql("SELECT 1 FROM mysql.event WHERE db = 'agenda_ten_a'"):
+        if shop.server.sql("SELECT 1 FROM mysql.event WHERE db = 'agenda_ten_a'"):
             awake = shop.server.sql("SELECT 1 FROM mysql.event WHERE db = 'agenda_ten_a' AND status = 'ENABLED'")
             app = shop.server.sql("SELECT Priv FROM mysql.global_priv WHERE User = 'agenda_ten_a_app'")[0][0]
             states = shop.server.sql("SELECT state FROM license_manager.tenants WHERE name = 'ten-a'")

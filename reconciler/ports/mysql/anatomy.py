@@ -11,7 +11,6 @@ Source: MariaDB Knowledge Base, "Information Schema Tables", "mysql.proc Table",
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,8 +26,6 @@ _FOLDED = "LPAD(HEX(BIT_XOR(CAST(CONV(LEFT(MD5(JSON_ARRAY({})), 16), 16, 10) AS 
 
 # The parts of a table by name, without that limit either.
 _TOGETHER = f"JSON_OBJECTAGG({{}}, LEFT({{}}, {_LENGTH}))"
-_WHEN = "IFNULL(CREATE_TIME + 0, '-')"
-"""In which second a table was made or altered last, as digits."""
 
 _PARTS = (
     (
@@ -37,7 +34,7 @@ _PARTS = (
         "TABLE_SCHEMA",
         "TABLE_NAME",
         "",
-        f"CONCAT_WS(' ', {_WHEN}, ENGINE, TABLE_COLLATION, NULLIF(TABLE_TYPE, 'BASE TABLE'), "
+        "CONCAT_WS(' ', ENGINE, TABLE_COLLATION, NULLIF(TABLE_TYPE, 'BASE TABLE'), "
         "IF(LOCATE(' partitioned ', CONCAT(' ', CREATE_OPTIONS, ' ')), 'PARTITIONED', NULL))",
         "TABLE_TYPE <> 'VIEW'",
         False,
@@ -142,9 +139,8 @@ class Anatomy:
     """One database. A table has ``is`` (engine, collation, and whether it has versions of rows or partitions) and, by
     kind of part, digests by name.
 
-    A view whose body may not be seen has an empty digest. ``version`` is the server's, as in ``census``, and
-    ``altered`` is what the function of that name says of the same moment. ``definers`` are those of the events, and no
-    part of the shape.
+    A view whose body may not be seen has an empty digest. ``version`` is the server's, as in ``census``.
+    ``definers`` are those of the events, and no part of the shape.
     """
 
     tables: dict[str, dict[str, str | dict[str, str]]] = field(default_factory=dict)
@@ -154,7 +150,6 @@ class Anatomy:
     events: dict[str, str] = field(default_factory=dict)
     definers: dict[str, str] = field(default_factory=dict)
     version: str = ""
-    altered: str = ""
 
     @property
     def parts(self) -> dict[str, Mapping[str, Any]]:
@@ -179,16 +174,13 @@ def read(connection: mysql.Connection, databases: Collection[str]) -> dict[str, 
     programs = " UNION ALL ".join(part.format(_among("db", few)) for part in _PROGRAMS)
     *rest, (_, _, version, _) = _rows(connection, programs + _VERSION, len(_PROGRAMS) * (few or []))
     found = {database: Anatomy(version=census.release(version)) for database in wanted}
-    whens: dict[str, list[str]] = defaultdict(list)
     for what, database, name, said in (*rows, *rest):
         if database not in wanted or name == census.LEDGER:
             continue
         one = found[database]
         match what:
             case "table":
-                when, _, made = said.partition(" ")
-                whens[database].append(f"{name} {when}")
-                one.tables[name] = {"is": made, **{plural: {} for plural in _OF_TABLES.values()}}
+                one.tables[name] = {"is": said, **{plural: {} for plural in _OF_TABLES.values()}}
             case "definer":
                 one.definers[name] = said
             case "view" | "trigger" | "routine" | "event":
@@ -197,36 +189,13 @@ def read(connection: mysql.Connection, databases: Collection[str]) -> dict[str, 
                 table = one.tables.get(name)  # the columns of views come along, and follow from their bodies
                 if table is not None:
                     table[_OF_TABLES[what]] = json.loads(said)
-    for database, one in found.items():
-        one.altered = _said(census.fold([*whens[database], *(f"{view} -" for view in one.views)]))
     return found
-
-
-def altered(connection: mysql.Connection, database: str) -> str:
-    """Which tables and views ``database`` has, and in which second each table was made or altered last, as a fold.
-
-    It takes a tenth of what ``read`` takes. Equal to that of an anatomy, it says that the tables are still those that
-    were read, but for one that was altered in the very second in which it was made.
-    Errors: as for ``read``.
-    """
-    ((count, checksum),) = _rows(
-        connection,
-        "SELECT COUNT(*), LPAD(HEX(BIT_XOR(CAST(CONV(LEFT(MD5(CONCAT(TABLE_NAME, ' ', "
-        f"IF(TABLE_TYPE = 'VIEW', '-', {_WHEN}))), 16), 16, 10) AS UNSIGNED))), 16, '0') "
-        f"FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND BINARY TABLE_NAME <> '{census.LEDGER}'",
-        [database],
-    )
-    return _said(census.Fold(int(count), checksum))
 
 
 def views(connection: mysql.Connection, database: str) -> dict[str, str]:
     """The digests of the views of ``database`` alone. Errors: as for ``read``."""
     (part,) = (part for part in _PARTS if part[0] == "view")
     return {name: said[:_LENGTH] for _, _, name, said in _rows(connection, _part(*part, few=[database]), [database])}
-
-
-def _said(fold: census.Fold) -> str:
-    return f"{fold.count} {fold.checksum}"
 
 
 def _part(
