@@ -137,20 +137,6 @@ def _reported(shop: Shop, case: Case, found: plans.TenantPlan, *, deep: bool) ->
 # --- what a look reads -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement that is sent to the server, as long as the test runs."""
-    heard: list[str] = []
-    send = mysql.Connection.send
-
-    def hearing(self: mysql.Connection, statement: Any, parameters: Any = ()) -> Any:
-        heard.append(str(statement))
-        return send(self, statement, parameters)
-
-    monkeypatch.setattr(mysql.Connection, "send", hearing)
-    return heard
-
-
 def test_a_default_look_opens_no_table(shop: Shop, said: list[str]) -> None:
     assert shop.plan().empty
     assert len(said) > 10

@@ -20,7 +20,6 @@ from reconciler.ports.ports import Ports
 from tests.engine.drifting import follow_advice
 from tests.engine.test_counts import agenda, pos
 from tests.engine.test_snapshot import offline, taken
-from tests.support import server as servers
 from tests.support.shop import Shop
 
 DATABASES = {"agenda": "agenda_one", "pos": "pos_one"}
@@ -31,13 +30,9 @@ SPECS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.fixture
-def shop(tmp_path: Path, clean_server: servers.Server) -> Shop:
+def shop(pruning: Shop) -> Shop:
     """A platform that prunes, with a tenant that stays."""
-    made = Shop(tmp_path, clean_server)
-    made.platform(guards={"prune": True})
-    made.tenant("PosTenant", "other", pos(7))
-    made.apply()
-    return made
+    return pruning
 
 
 def add(shop: Shop, what: str, **more: Any) -> None:

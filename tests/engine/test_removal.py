@@ -37,13 +37,9 @@ TENANTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.fixture
-def shop(tmp_path: Path, clean_server: servers.Server) -> Shop:
+def shop(pruning: Shop) -> Shop:
     """A platform that prunes, with a tenant that stays."""
-    made = Shop(tmp_path, clean_server)
-    made.platform(guards={"prune": True})
-    made.tenant("PosTenant", "other", pos(7))
-    made.apply()
-    return made
+    return pruning
 
 
 def add(shop: Shop, what: str) -> Shop:

@@ -24,7 +24,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from tests.support.server import fast_folder
+from tests.support.server import fast_folder, watched
 
 ROLE = "reconcile"
 
@@ -136,19 +136,10 @@ def programs() -> Path | None:
 def private(folder_of_programs: Path) -> Iterator[Postgres]:
     """A server of its own in a temporary folder; both are gone afterwards, however this process ends."""
     folder = Path(tempfile.mkdtemp(prefix="reconcile-test-", dir=fast_folder(512)))
-    watcher = subprocess.Popen(
-        ["/bin/sh", "-c", _WATCH, "sh", str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # a signal to the tests' process group must not reach it
-    )
-    try:
+    with watched(folder, _WATCH):
         started = _start(folder, folder_of_programs)
         started.prepare()
         yield started
-    finally:
-        watcher.communicate()
 
 
 @contextlib.contextmanager

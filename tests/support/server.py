@@ -268,7 +268,7 @@ def private_server(*options: str, on_disk: bool = False) -> Iterator[Server]:
     ``on_disk``: in the system's temporary folder, though there is room in memory.
     """
     folder = Path(tempfile.mkdtemp(prefix="reconcile-test-", dir=None if on_disk else fast_folder()))
-    with _watched(folder):
+    with watched(folder):
         dev = devserver.DevServer(folder, options=(*QUICK_AND_SMALL, *options))
         try:
             where = dev.start()
@@ -291,9 +291,10 @@ def private_server(*options: str, on_disk: bool = False) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def _watched(folder: Path) -> Iterator[None]:
+def watched(folder: Path, script: str = _WATCH) -> Iterator[None]:
+    """While this lasts, a shell that waits for the end of this process, and then runs ``script`` over ``folder``."""
     watcher = subprocess.Popen(
-        ["/bin/sh", "-c", _WATCH, "sh", str(folder)],
+        ["/bin/sh", "-c", script, "sh", str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
