@@ -139,19 +139,23 @@ def _told(setting: Setting, found: _Read, names: Sequence[str]) -> Overview:
     return Overview(statuses, found.conditions.get(model.SOURCE, ()), held.daemon(found.holds, moment))
 
 
-def merged(counted: Sequence[Condition], stored: Sequence[Condition], *, settled: bool, newer: bool) -> list[Condition]:
+def merged(
+    counted: Sequence[Condition], stored: Sequence[Condition], *, settled: bool, newer: bool, again: bool = False
+) -> list[Condition]:
     """What the journal, the specs and the holds say (``counted``), and what the daemon wrote down, as one list.
 
     The daemon knows more of an attempt than the journal does: why it failed, whether it is tried again. So its word
     goes, but where the journal knows better: while a transaction is open or stuck (not ``settled``), or where one ended
-    behind the daemon's last word (``newer``). That a spec is invalid no transaction can answer.
+    behind the daemon's last word (``newer``). That a spec is invalid no transaction can answer; and what was left over
+    is left over while it is undone once more (``again``).
     """
     found = {entry.type: entry for entry in counted}
     said = {entry.type: entry for entry in stored if entry.type == "Ready" or entry.status == TRUE}
     if newer:
         said = {kind: entry for kind, entry in said.items() if kind == "Suspended" or entry.reason == "BuildFailed"}
     if not settled:
-        said = {kind: entry for kind, entry in said.items() if kind in ("Drifted", "Suspended")}
+        lasting = ("Drifted", "Suspended", "RollbackFailed") if again else ("Drifted", "Suspended")
+        said = {kind: entry for kind, entry in said.items() if kind in lasting}
     elif "Reconciling" in said or "Stalled" in said:
         found.pop("Stalled", None)
     suspended = found.get("Suspended")
@@ -166,6 +170,13 @@ def merged(counted: Sequence[Condition], stored: Sequence[Condition], *, settled
 def superseded(standing: Standing | None, last: journal.Transaction | None) -> bool:
     """Whether a transaction ended behind what the daemon said last: somebody else has worked on the tenant since."""
     return standing is not None and last is not None and (last.ended_at or "") > standing.updated_at
+
+
+def _again(standing: Standing | None, last: journal.Transaction | None) -> bool:
+    """Whether a transaction is being undone of which the daemon has spoken before, so not for the first time."""
+    if standing is None or last is None or last.state is not TransactionState.UNDOING:
+        return False
+    return last.started_at <= standing.updated_at
 
 
 def _read(connection: sa.Connection, tenant: str | None) -> _Read:
@@ -257,6 +268,7 @@ def _status(name: str, found: _Read, product: str, hold: Hold | None) -> Status:
         found.conditions.get(name, ()),
         settled=last is None or last.state not in (*_OPEN, TransactionState.STUCK),
         newer=newer,
+        again=_again(stands, last),
     )
     return Status(
         tenant=name,

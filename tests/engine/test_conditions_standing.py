@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from reconciler.engine import conditions, held
 from reconciler.model.standing import ALL, SOURCE, Condition, Hold, Standing
+from reconciler.model.states import TransactionState
 from reconciler.ports.store import records, standing, tables
 from reconciler.report import tenants
 from tests.engine.test_conditions import COMMITTED, NAME, ROLLED_BACK, STUCK, Past
@@ -21,6 +22,7 @@ LATER = "2027-01-01T01:00:00.000000Z"
 READY = Condition("Ready", "True", "ReconciliationSucceeded", "it is in sync", "2027-01-01T00:00:10.000000Z")
 RETRIED = Condition("Reconciling", "True", "ProgressingWithRetry", "tried again at 01:05", LATER, generation="g1")
 STALLED = Condition("Stalled", "True", "ReconciliationFailed", "the import failed", LATER, generation="g1")
+LEFT_OVER = Condition("RollbackFailed", "True", "RollbackFailed", "left over: account a", LATER, generation="g1")
 INVALID = Condition("Stalled", "True", "BuildFailed", "unknown key", LATER, generation="g2")
 DRIFTED = Condition("Drifted", "True", "Reported", "a table was added", LATER)
 
@@ -75,6 +77,19 @@ def test_what_is_stuck_is_told_by_the_journal(past: Past) -> None:
         "RollbackFailed": "RollbackFailed",
         "Drifted": "Reported",
     }
+
+
+def test_what_is_left_over_is_left_over_while_it_is_undone_once_more(past: Past) -> None:
+    past.transaction(*STUCK, TransactionState.UNDOING)
+    assert "RollbackFailed" not in told(past)
+    put(past, LEFT_OVER, RETRIED)
+    assert told(past) == {"Ready": "Progressing", "Stalled": "Interrupted", "RollbackFailed": "RollbackFailed"}
+
+
+def test_what_was_left_over_of_one_transaction_says_nothing_of_the_undoing_of_the_next(past: Past) -> None:
+    put(past, LEFT_OVER, at="2027-01-01T00:00:00.000000Z")
+    past.transaction(TransactionState.UNDOING)
+    assert "RollbackFailed" not in told(past)
 
 
 def test_what_was_left_open_waits_for_recover_whatever_the_daemon_said(past: Past) -> None:
