@@ -71,10 +71,8 @@ def steps(tenant: Tenant[Any, Any], given: Given) -> Iterator[Step[Resource]]:
 
 
 def scratch_of(tenant: Tenant[Any, Any], transaction: str) -> str:
-    """The database that a final dump is loaded into: its name is longer behind the prefix than any tenant's can be."""
-    if not tenant.database:
-        return ""
-    return names.shortened(tenant.database, names.DATABASE_LIMIT, f"_rehearsal_{transaction or PENDING_ID}")
+    """The database that a final dump is loaded into; "" of a tenant without a database."""
+    return names.scratch(tenant.database, transaction or PENDING_ID) if tenant.database else ""
 
 
 def visitor_of(transaction: str) -> str:

@@ -78,7 +78,8 @@ class Condemned(resource.Resource):
         if seen["foreign"]:
             raise errors.ForeignObject(
                 f"tenant {self.tenant} is not purged: {'; '.join(seen['foreign'])}",
-                advice="Look at what is named, and mark it again or remove it by hand.",
+                advice="Look at what is named. An account that is the tenant's gets the issued password again if the "
+                "tenant is restored and trashed once more; what is somebody else's is to be renamed or removed by hand.",
             )
         things = [f"database {self.database}"] if self.database else []
         things += [f"account {user}@{host}" for user, host, _ in self.accounts]

@@ -398,6 +398,21 @@ def test_what_a_dump_would_do_elsewhere_the_server_refuses_even_without_a_firewa
     assert before.difference(shop.world()) == []
 
 
+@pytest.mark.parametrize("name", ["clinica-de-la-familia-de-la-calle-larga", "a" + "-" * 38 + "z", "a" * 40])
+def test_a_tenant_of_the_longest_name_is_made_trashed_restored_and_purged(shop: Shop, name: str) -> None:
+    before = shop.world()
+    for _ in ("made", "restored"):
+        shop.tenant("PosTenant", name, pos(30, cloud_sync=True))
+        assert shop.apply()[name].result is Result.APPLIED
+        assert shop.plan(deep=True).empty
+        shop.without(name)
+        assert shop.apply()[name].result is Result.APPLIED
+    setting = shop.setting()
+    assert reconcile.purge(setting, name, Progress(), now=True).result is Result.APPLIED
+    setting.opened().close()
+    assert before.difference(shop.world()) == []
+
+
 def test_no_tenant_has_the_name_of_a_rehearsal_or_of_the_folder_of_dumps(shop: Shop) -> None:
     add(shop, "pos")
     for number, name in enumerate(("one-rehearsal", "purged"), 30):
