@@ -105,7 +105,8 @@ def _measure(results: Results, scene: Scene, name: str, counts: list[int]) -> No
         scene.stage.fresh(scene.count)
         for measure, done in CONTENDERS[name](scene).items():
             _say(f"{scene.count} × {name}: {measure} {done.seconds:.2f} s")
-            results.add(Figure(name, measure, scene.count, done.seconds, (done.seconds,), done.processor, done.peak))
+            rounds, spent = (done.seconds,), (done.processor, done.server)
+            results.add(Figure(name, measure, scene.count, done.seconds, rounds, *spent, done.peak))
     except Unmeasured as error:
         _say(f"{scene.count} × {name}: not measured: {error}")
         results.add(Figure(name, "apply", scene.count, note=str(error)))

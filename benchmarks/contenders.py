@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import environments as env
@@ -46,11 +46,12 @@ class Scene:
         return path
 
     def check(self, done: Done) -> Done:
-        """The measurement, if every tenant is whole. Errors: ``Unmeasured``."""
+        """The measurement and the server's part in it, if every tenant is whole. Errors: ``Unmeasured``."""
+        server = self.stage.processor() - self.stage.spent
         found = self.stage.complete()
         if found != self.count:
             raise Unmeasured(f"only {found} of {self.count} tenants are complete afterwards")
-        return done
+        return replace(done, server=server)
 
     def ours(self, *arguments: str, statuses: tuple[int, ...] = (0,)) -> Done:
         """One command of ours."""

@@ -61,10 +61,8 @@ def synchronous_writes(scene: Scene) -> dict[str, Any]:
 @contextlib.contextmanager
 def _watched(scene: Scene) -> Iterator[Path]:
     """The server under strace; its summary stands in the file afterwards."""
-    assert scene.stage.server.dev is not None
     summary = scene.folder / "strace-server.txt"
-    pid = (scene.stage.server.dev.directory / "server.pid").read_text().strip()
-    command = ["strace", "-f", "-c", "-o", str(summary), "-e", _CALLS, "-p", pid]
+    command = ["strace", "-f", "-c", "-o", str(summary), "-e", _CALLS, "-p", str(scene.stage.pid)]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert tracer.stderr is not None
     said = tracer.stderr.readline()

@@ -22,13 +22,15 @@ class Done:
     """A process that ended well: wall clock and processor time in seconds, memory in MB.
 
     ``peak`` is the most that it and the processes below it held at one time (resident set, sampled), and not less than
-    the first one's own high-water mark.
+    the first one's own high-water mark. ``server`` is the processor time that the database server spent meanwhile,
+    where somebody asked for it.
     """
 
     seconds: float
     processor: float
     peak: float
     output: str
+    server: float = 0.0
 
 
 def run(
@@ -77,6 +79,12 @@ def start(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+
+
+def processor(pid: int) -> float:
+    """The processor time in seconds that a process has spent so far, in user and kernel mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class _Memory:

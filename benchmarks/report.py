@@ -30,7 +30,8 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement: seconds of the best round, of every round; MB of the largest process.
+    """One measurement: seconds of the best round, of every round, of processor time of its own and of the server; MB of
+    the largest process.
 
     ``projected`` says that it was not measured but taken from fewer tenants in proportion; ``note`` why there is none.
     """
@@ -41,6 +42,7 @@ class Figure:
     seconds: float = 0.0
     rounds: tuple[float, ...] = ()
     processor: float = 0.0
+    server: float = 0.0
     peak: float = 0.0
     projected: bool = False
     note: str = ""
@@ -154,9 +156,24 @@ def markdown(results: Results) -> str:
             out.append(f"| {label}: {said} | " + " | ".join(cells) + f" | {f'{peak:.0f} MB' if peak else ''} |")
     out += ["", *notes, "", "| goal | measured | |", "|---|--:|---|"]
     out += [f"| {goal.goal} | {goal.measured} | {_VERDICTS[goal.holds]} |" for goal in goals(results)]
-    out += ["", *_details(results.details), ""]
+    out += ["", *_processor(results), "", *_details(results.details), ""]
     out += [f"- {versions}" for versions in results.versions.values()]
     return "\n".join(out)
+
+
+def _processor(results: Results) -> Iterable[str]:
+    """What of the processor a tenant costs, of most tenants; and how many cores were busy with it on average."""
+    count = results.counts[-1]
+    rows = [results.figures.get((contender, "apply", count)) for contender in LABELS]
+    measured = [figure for figure in rows if figure is not None and figure.rounds]
+    if not measured:
+        return
+    yield f"| apply, a tenant of {count:,} | its processor time | the server's | both | cores busy |"
+    yield "|---|--:|--:|--:|--:|"
+    for figure in measured:
+        own, server = (seconds / count * 1000 for seconds in (figure.processor, figure.server))
+        busy = (figure.processor + figure.server) / figure.seconds
+        yield f"| {LABELS[figure.contender]} | {own:.0f} ms | {server:.0f} ms | {own + server:.0f} ms | {busy:.1f} |"
 
 
 _VERDICTS = {True: "holds", False: "missed", None: "(the goal is at 1,000)"}

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import tenants
+from benchmarks import process, tenants
 from tests.support import server as servers
 from tests.support.shop import Shop
 
@@ -43,6 +43,8 @@ class Stage:
     shop: Shop
     folder: Path
     platform_id: str = ""
+    spent: float = 0.0
+    """The server's processor time when the beginning was reached, in seconds."""
 
     def fresh(self, count: int) -> None:
         """Back to the beginning, with specs of ``count`` tenants that have not been applied."""
@@ -53,6 +55,17 @@ class Stage:
             shutil.copytree(self.folder / "beginning" / name, one)
         self.server.dev.start()
         tenants.write(self.shop, count)
+        self.spent = self.processor()
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self.server.dev is not None
+        return int((self.server.dev.directory / "server.pid").read_text())
+
+    def processor(self) -> float:
+        """The processor time that the server has spent since it was started, in seconds."""
+        return process.processor(self.pid)
 
     def stop(self) -> None:
         """End the server in order."""
