@@ -79,7 +79,7 @@ class Condemned(resource.Resource):
             raise errors.ForeignObject(
                 f"tenant {self.tenant} is not purged: {'; '.join(seen['foreign'])}",
                 advice="Look at what is named. An account that is the tenant's gets the issued password again if the "
-                "tenant is restored and trashed once more; what is somebody else's is to be renamed or removed by hand.",
+                "tenant is restored and trashed once more; rename, or remove by hand, what is somebody else's.",
             )
         things = [f"database {self.database}"] if self.database else []
         things += [f"account {user}@{host}" for user, host, _ in self.accounts]

@@ -13,7 +13,7 @@ from reconciler import errors
 from reconciler.model.change import Change, State
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
-from reconciler.ports.mysql import census, connection, names
+from reconciler.ports.mysql import census, connection, everybody, names
 from reconciler.ports.session import Session
 from reconciler.resources import account, options, resource
 from reconciler.resources.sight import Sight
@@ -123,7 +123,8 @@ class Login(resource.Resource):
         return sight.deep and self.open and self.secret.drawn
 
     def _look(self, visitor: connection.Connection, session: Session) -> None:
-        visible = {str(row[0]) for row in visitor.rows("SHOW DATABASES")} - _PUBLIC
+        listed = {str(row[0]) for row in visitor.rows("SHOW DATABASES")} - _PUBLIC
+        visible = {name for name in listed if not everybody.playground(name)}
         if visible != {self.database}:
             raise errors.VerificationFailed(
                 f"the account {self.user} sees the databases {', '.join(sorted(visible)) or 'none'}; it should see "

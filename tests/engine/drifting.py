@@ -337,8 +337,8 @@ CASES: list[Case] = [
     ),
     Case(
         "grant-everybody",
-        advised("INSERT INTO mysql.db (Host, Db, User, Select_priv) VALUES ('%', 'test', '', 'Y')", "FLUSH PRIVILEGES"),
-        "ON test.* by the row of mysql.db for no user at '%'",
+        advised("INSERT INTO mysql.db (Host, Db, User, Select_priv) VALUES ('%', 'wiki', '', 'Y')", "FLUSH PRIVILEGES"),
+        "ON wiki.* by the row of mysql.db for no user at '%'",
     ),
     Case(
         "role-reaching",

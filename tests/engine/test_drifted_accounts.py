@@ -196,9 +196,9 @@ EVERYBODYS = {
     "public, everywhere": ["GRANT SELECT ON *.* TO PUBLIC"],
     "public, one database": ["CREATE DATABASE wiki", "GRANT SELECT ON wiki.* TO PUBLIC"],
     "public, a central table": ["GRANT SELECT ON license_manager.tenants TO PUBLIC"],
-    "nobody, the test database": [
-        "CREATE DATABASE test",
-        "INSERT INTO mysql.db (Host, Db, User, Select_priv) VALUES ('%', 'test', '', 'Y')",
+    "nobody, one database": [
+        "CREATE DATABASE forum",
+        "INSERT INTO mysql.db (Host, Db, User, Select_priv) VALUES ('%', 'forum', '', 'Y')",
         "FLUSH PRIVILEGES",
     ],
 }
@@ -278,16 +278,36 @@ def test_a_row_for_nobody_that_gives_nothing_and_one_of_a_table_are_no_fault(sho
     run(
         shop,
         "agenda",
-        "CREATE DATABASE test",
-        "CREATE TABLE test.t (id INT)",
-        "INSERT INTO mysql.db (Host, Db, User) VALUES ('%', 'test', '')",
+        "CREATE DATABASE wiki",
+        "CREATE TABLE wiki.t (id INT)",
+        "INSERT INTO mysql.db (Host, Db, User) VALUES ('%', 'wiki', '')",
         "INSERT INTO mysql.tables_priv (Host, Db, User, Table_name, Grantor, Table_priv, Column_priv) "
-        "VALUES ('%', 'test', '', 't', '', 'Select', '')",
+        "VALUES ('%', 'wiki', '', 't', '', 'Select', '')",
         "GRANT USAGE ON *.* TO PUBLIC",
         "FLUSH PRIVILEGES",
     )
     shop.tenant("AgendaTenant", "one", {**agenda(1), "displayName": "Clínica Luna"})
     assert shop.apply()["one"].result is Result.APPLIED  # which tries what the application reaches
+
+
+@pytest.mark.parametrize("who", ["nobody", "public"])
+def test_what_servers_are_installed_with_is_no_fault(shop: Shop, who: str) -> None:
+    given = ", ".join(f"{name}_priv" for name in ("Select", "Insert", "Create", "Drop", "Trigger"))
+    shop.server.sql("CREATE DATABASE test")
+    shop.server.sql("CREATE DATABASE test_of_somebody")
+    if who == "nobody":
+        for name in ("test", r"test\_%"):
+            row = f"INSERT INTO mysql.db (Host, Db, User, {given}) VALUES ('%%', %s, '', 'Y', 'Y', 'Y', 'Y', 'Y')"
+            shop.server.sql(row, name)
+        shop.server.sql("FLUSH PRIVILEGES")
+    else:
+        for level in ("test", r"`test\_%`"):
+            shop.server.sql(f"GRANT ALL PRIVILEGES ON {level}.* TO PUBLIC")
+    shop.tenant("AgendaTenant", "one", agenda(1))
+    assert shop.apply()["one"].failure is None
+    shop.tenant("AgendaTenant", "one", {**agenda(1), "displayName": "Clínica Luna"})
+    assert shop.apply()["one"].result is Result.APPLIED
+    assert shop.plan(deep=True).empty
 
 
 # --- privileges elsewhere ----------------------------------------------------------------------------------

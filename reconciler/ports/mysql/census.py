@@ -155,7 +155,7 @@ class Census:
 
     @once
     def everybodys(self) -> list[everybody.Reach]:
-        """What every account has besides its own privileges, in order."""
+        """What every account has besides its own privileges and what servers are installed with, in order."""
         public = (everybody.PUBLIC, "")
         found = [everybody.Reach("role", *public, "", link.other[0]) for link in self.links if link.holder == public]
         if (role := self.accounts.get(public)) is not None and role.access:
@@ -165,7 +165,7 @@ class Census:
                 may = privileges.GRANT_OPTION in grant.privileges
                 place = (grant.user, grant.host, grant.database, grant.object)
                 found.append(everybody.Reach(grant.kind, *place, may))
-        return sorted(found)
+        return sorted(reach for reach in found if not reach.installed)
 
     @once
     def _for_nobody(self) -> list[Grant]:

@@ -1,10 +1,12 @@
 """What every account of a server may do besides its own privileges: by grants to PUBLIC, and by rows for nobody.
 
 PUBLIC stands in the grant tables as a role without a host. A row of ``mysql.db`` with an empty user counts for every
-account that has none of its own there; as some installations bring them along for databases named ``test…``. (A row
-of ``mysql.tables_priv`` without a user counts for anonymous accounts only.)
+account that has none of its own there. (A row of ``mysql.tables_priv`` without a user counts for anonymous accounts
+only.) Servers are installed with such a grant on the databases ``test`` and ``test_…``, for people to try things out.
+No tenant's database has a name like that, so this one is no fault.
 
-Source: MariaDB Knowledge Base, "GRANT", section "To PUBLIC" (from 10.11.0 on), and "mysql.db Table".
+Source: MariaDB Knowledge Base, "GRANT", section "To PUBLIC" (from 10.11.0 on), "mysql.db Table" and
+"mariadb-install-db", option ``--skip-test-db``.
 """
 
 from __future__ import annotations
@@ -20,6 +22,10 @@ HOLDERS: Final = ("", PUBLIC)
 """The users under which the grant tables keep it. No account and no role can be named so."""
 GRANTING: Final = 1024
 """The bit of GRANT OPTION in an account's ``access`` (the server's ``privilege.h``)."""
+
+_PLAYGROUND: Final = "test"
+_INSTALLED: Final = frozenset({_PLAYGROUND, rf"{_PLAYGROUND}\_%", f"{_PLAYGROUND}_%"})
+"""The databases of those grants, as ``mysql.db`` has them."""
 
 _GIVING = (
     "Select",
@@ -76,6 +82,11 @@ class Reach:
     granting: bool = False
 
     @property
+    def installed(self) -> bool:
+        """Whether it is what servers are installed with."""
+        return self.kind == "database" and self.database in _INSTALLED and not self.granting
+
+    @property
     def said(self) -> str:
         """What it is, in words."""
         if self.kind == "role":
@@ -110,7 +121,10 @@ class Reach:
 
 
 def asked(connection: Connection) -> tuple[list[str], list[Reach]]:
-    """The hosts of anonymous accounts, and what everybody has; in one statement. Errors: ``StatementFailed``."""
+    """The hosts of anonymous accounts, and what everybody has beyond what servers are installed with; in one statement.
+
+    Errors: ``StatementFailed``.
+    """
     hosts, found = [], []
     for row in connection.rows(_ASKED):
         kind, user, host, database, name = map(_text, row[:5])
@@ -118,7 +132,12 @@ def asked(connection: Connection) -> tuple[list[str], list[Reach]]:
             hosts.append(host)
         else:
             found.append(Reach(kind, user, host, database, name, bool(int(row[5] or 0))))
-    return sorted(hosts), sorted(found)
+    return sorted(hosts), sorted(reach for reach in found if not reach.installed)
+
+
+def playground(database: str) -> bool:
+    """Whether a database is one of those that servers are installed to let everybody use."""
+    return database == _PLAYGROUND or database.startswith(f"{_PLAYGROUND}_")
 
 
 def _text(value: object) -> str:
