@@ -82,7 +82,9 @@ def load(text: str | bytes, file: str) -> SavedPlan:
             platform=tuple(_of(str, summary) for summary in _of(list, said["platform"])),
             tenants=_once([(_of(str, entry["tenant"]), _reviewed(entry)) for entry in _of(list, said["tenants"])]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except RecursionError as error:
+        raise errors.PlanUnusable(f"{file} is no saved plan: it is nested too deep") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise errors.PlanUnusable(f"{file} is no saved plan: {type(error).__name__} {error}") from error
 
 

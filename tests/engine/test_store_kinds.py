@@ -537,6 +537,8 @@ def test_without_the_driver_it_says_how_to_get_it(tmp_path: Path, monkeypatch: p
         "postgresql+psycopg://u:canary@h/x?port=x",
         "postgresql+psycopg://u@h/x?password=canary&port=x",
         "mysql+pymysql://u:c:an/ary@[::1/x",
+        "mysql+pymysql://u:canary@h/x?nonsense=1",
+        "sqlite:///x.db?nonsense=canary",
     ],
 )
 def test_an_address_that_is_none_is_refused_without_its_password(tmp_path: Path, url: str) -> None:

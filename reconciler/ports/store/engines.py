@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import sqlite3
 import time
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,14 +59,26 @@ def address(url: str, root: Path) -> sa.URL:
             advice=f"Install it: pip install 'reconciler{extra}'",
         ) from error
     try:
-        dialect(dbapi=driver).create_connect_args(found)
-    except (sa.exc.ArgumentError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", sa.exc.SAWarning)  # of an option that would be ignored
+            given, named = dialect(dbapi=driver).create_connect_args(found)
+        _taken(driver.connect, given, named)
+    except (sa.exc.ArgumentError, sa.exc.SAWarning, ValueError, TypeError) as error:
         raise errors.PlatformMisconfigured(
             f"state.url {shown(url)!r} can't be used: {error}", advice=_ADVICE
         ) from error
     if found.get_backend_name() == _SQLITE and found.database:
         return found.set(database=str(root / found.database))
     return found
+
+
+def _taken(connect: Any, given: Sequence[object], named: Mapping[str, object]) -> None:
+    """Errors: ``TypeError`` for an option that the driver does not have, which it would only say at the first login."""
+    try:
+        signature = inspect.signature(connect)
+    except ValueError:
+        return  # one in C need not tell
+    signature.bind(*given, **named)
 
 
 def shown(url: str | sa.URL) -> str:
