@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler import errors
-from reconciler.engine import preflight, setting, specs
+from reconciler.engine import foundation, preflight, setting, specs
 from reconciler.model.server import Server
 from reconciler.ports import git
+from reconciler.ports.central import migrate, view
+from reconciler.ports.mysql.connection import Connection
 from reconciler.ports.ports import Ports
 from reconciler.ports.store import engines
 
@@ -165,6 +167,7 @@ def _server(found: setting.Setting, server: Server) -> Iterator[Check]:
     try:
         version = str(connection.value("SELECT VERSION()"))
         finding = preflight.check_server(connection, server, found)
+        central = list(_central(found, connection)) if server.name == found.place.central_server else []
     except errors.ReconcileError as error:
         yield _failed(name, error)
         return
@@ -177,6 +180,25 @@ def _server(found: setting.Setting, server: Server) -> Iterator[Check]:
         yield Check(name, Health.NOTE, f"{said}, which can only plan", "To apply, it needs the statements below.")
     elif not finding.refusals:
         yield Check(name, Health.OK, f"{said}, with all privileges")
+    yield from central
+
+
+def _central(found: setting.Setting, connection: Connection) -> Iterator[Check]:
+    name, database = "central database", found.place.central_database
+    try:
+        missing = list(foundation.changes_of_central(found, connection))
+        gone = [] if missing else view.lost(connection, database)
+    except errors.ReconcileError as error:
+        yield _failed(name, error)
+        return
+    if gone:
+        yield _failed(name, view.damaged(connection, database, gone))
+    elif missing:
+        yield Check(
+            name, Health.NOTE, f"{database} on {found.place.central_server}: the next apply will {missing[0].summary}"
+        )
+    else:
+        yield Check(name, Health.OK, f"{database} on {found.place.central_server}, at revision {migrate.HEAD}")
 
 
 def _failed(name: str, error: errors.ReconcileError) -> Check:

@@ -45,6 +45,11 @@ def changes(setting: Setting, central: Connection) -> Iterator[Change]:
     if not setting.place.deliveries.is_dir():
         folder = setting.platform.delivery.directory
         yield _change("folder", folder, "create", f"make the delivery folder {folder}", "there is none yet")
+    yield from changes_of_central(setting, central)
+
+
+def changes_of_central(setting: Setting, central: Connection) -> Iterator[Change]:
+    """The same of the central database alone. Errors: as for ``changes``."""
     name = setting.place.central_database
     found = migrate.version(central, name)
     owner = migrate.owner(central, name)

@@ -33,9 +33,20 @@ def _checks(said: Said) -> tuple[int, dict[str, dict[str, Any]]]:
 def test_where_everything_is_there_the_doctor_is_content(served: servers.Server, said: Said) -> None:
     status, found = _checks(said)
     assert status == 0
-    assert list(found) == ["python", "specs", "store", "keys", "delivery", "server main"]
+    assert list(found) == ["python", "specs", "store", "keys", "delivery", "server main", "central database"]
     assert {check["health"] for check in found.values()} == {"ok", "note"}
     assert "MariaDB" in found["server main"]["message"]
+
+
+def test_a_central_database_that_lost_a_part_is_named(served: servers.Server, said: Said) -> None:
+    assert "the next apply will make" in _checks(said)[1]["central database"]["message"]
+    assert said("apply", "--yes")[0] == 0
+    status, found = _checks(said)
+    assert (status, found["central database"]["health"]) == (0, "ok")
+    served.sql("DROP TABLE license_manager.webhook_endpoints")
+    status, found = _checks(said)
+    assert (status, found["central database"]["code"]) == (3, "central-damaged")
+    assert "has lost the table webhook_endpoints" in found["central database"]["message"]
 
 
 def test_both_lists_of_privileges_are_printed_as_statements(served: servers.Server, said: Said) -> None:
