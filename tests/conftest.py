@@ -18,6 +18,14 @@ _start_seconds = pytest.StashKey[list[float]]()
 _cells = pytest.StashKey[matrix.Cells]()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept for a user from one run to the next is kept apart from that of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state-home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def server(pytestconfig: pytest.Config) -> Iterator[servers.Server]:
     """A private MariaDB, one a test process. A test that uses it directly leaves it as it was."""

@@ -60,6 +60,7 @@ def digest_of(root: pathlib.Path, *locations: str) -> str | None:
     where they can't be read.
     """
     told: list[str] = []
+    settled = cache.settled()
     try:
         for location in locations:
             place = root / location
@@ -68,12 +69,12 @@ def digest_of(root: pathlib.Path, *locations: str) -> str | None:
             if any(path.is_symlink() and path.is_dir() for path in found):
                 return None  # what is behind it is not listed
             for path in (path for path in found if path.is_file()):
-                # What stands beside a single file may be read by it; it is told by size and time, for it may be much.
-                state = path.stat()
-                told += [str(path.relative_to(root)), f"{state.st_size} {state.st_mtime_ns}"]
-                if path == place or folder == place:
+                # What stands beside a single file may be read by it; it is told by its state, for it may be much.
+                state = cache.state(path.stat(), settled).decode()
+                if not state or path == place or folder == place:
                     with path.open("rb") as stream:
-                        told[-1] = hashlib.file_digest(stream, "sha256").hexdigest()
+                        state = hashlib.file_digest(stream, "sha256").hexdigest()
+                told += [str(path.relative_to(root)), state]
     except (OSError, ValueError):
         return None
     return hashlib.sha256("\0".join(told).encode("utf-8", "surrogateescape")).hexdigest()

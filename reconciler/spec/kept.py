@@ -5,9 +5,7 @@ Only files without any fault are kept, so that every fault is found anew, with i
 data as JSON; its typed spec is made from it without checking, and its places by reading the text again, each when it is
 first asked for.
 
-A file whose inode, size and times are as they were when it was read is not opened either. Nobody can set the time of a
-file's last change of state (ctime), so a change shows there even where its maker put the other time back. A change may
-only hide within one tick of the file system's clock, so what was changed just before it was read is read again.
+A file that was not touched since it was read (``cache.state``) is not opened either.
 """
 
 from __future__ import annotations
@@ -15,8 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
-import time
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +28,6 @@ from reconciler.spec.source import Source
 
 NAME: Final = "specs"
 _LONGEST: Final = 256 * 1024  # bytes of a document; longer ones are few, and cost the others their speed
-_SETTLED: Final = 2_000_000_000  # ns; no file system that is in use tells times more coarsely
 _OWN: Final = "reconciler."
 
 _KEY, _FILE, _STATE, _LINE, _COLUMN, _KIND, _NAME, _DIGEST, _WRITTEN = range(9)
@@ -160,7 +155,7 @@ class Shelf:
         self._root, self._name = root, name
         self._kinds = {kind.name.encode(): kind for kind in kinds}
         self._stamp = cache.program(*map(_told, kinds))
-        self._settled = time.time_ns() - _SETTLED
+        self._settled = cache.settled()
         self._states: dict[str, bytes] = {}
         self._lines: list[list[bytes]] | None = []
         self._changed = False
@@ -178,7 +173,7 @@ class Shelf:
 
     def unchanged(self, file: str, state: os.stat_result) -> tuple[Document, ...] | None:
         """The documents of a file that is as it was, by its lstat; None where it has to be opened."""
-        told = _state(state, self._settled)
+        told = cache.state(state, self._settled)
         entries = self._at.get(file.encode())
         if entries is not None and told and all(entry[_STATE] == told for entry in entries):
             return self._taken(None, entries)
@@ -199,7 +194,7 @@ class Shelf:
     def keep(self, source: Source, documents: tuple[Document, ...]) -> tuple[Document, ...]:
         """Keep the documents of a file in which nothing is wrong; the same, as they are kept: they are smaller."""
         file = source.file.encode()
-        if b"\t" in file or b"\n" in file:
+        if b"\t" in file or b"\n" in file or b"\\" in file:  # a backslash may stand for octets of another file
             return documents
         key, told, lines = _key(source), self._states.get(source.file, b""), []
         for document in documents:
@@ -238,15 +233,6 @@ def _joined(lines: list[list[bytes]]) -> Iterator[bytes]:
 
 def _key(source: Source) -> bytes:
     return hashlib.sha256(f"{source.file}\0{source.text}".encode()).hexdigest().encode()
-
-
-def _state(found: os.stat_result, settled: int) -> bytes:
-    """What tells that a file was not touched; empty for one that was just now, and for all but plain files."""
-    if not stat.S_ISREG(found.st_mode) or found.st_mtime_ns > settled or found.st_ctime_ns > settled:
-        return b""
-    return b"%d %d %d %d %d %d" % (
-        *(found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns),
-    )
 
 
 def _told(kind: Kind) -> str:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from reconciler.engine import reconcile
 from reconciler.model import plan as plans
 from reconciler.model import record
+from reconciler.ports import cache
 from reconciler.ports.central import view
 from reconciler.ports.mysql import census, connection
 from reconciler.ports.store import records
@@ -26,7 +27,7 @@ MANY = 200
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """No file counts as changed just now."""
-    monkeypatch.setattr(kept, "_SETTLED", -(10**15))
+    monkeypatch.setattr(cache, "_TICK", -(10**15))
 
 
 @pytest.fixture

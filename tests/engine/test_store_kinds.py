@@ -24,8 +24,9 @@ from reconciler.ports.clock import Clock
 from reconciler.ports.store import audit, engines, journal, leases, outbox, records, sources, standing, tables
 from reconciler.ports.store import store as stores
 from tests.engine.test_journal import AT, begin, end
+from tests.support import server as servers
 from tests.support.postgres import Postgres
-from tests.support.stores import KINDS, SERVERS, Where, where
+from tests.support.stores import KINDS, SERVERS, OnMariaDB, Where, where
 
 FORMER = ("standing", "conditions", "holds", "sources")
 """Tables that the first versions did not make."""
@@ -511,6 +512,18 @@ def test_a_database_that_can_not_hold_every_text_is_refused(postgres_server: Pos
     assert "ENCODING 'UTF8'" in caught.value.next
 
 
+def test_tables_of_a_former_version_that_can_not_hold_every_text_are_refused(
+    clean_server: servers.Server, tmp_path: Path
+) -> None:
+    where = OnMariaDB(clean_server)
+    stores.make_store(where.url, tmp_path, platform="d", platform_id="p", now=AT).close()
+    where.run("ALTER TABLE journal CONVERT TO CHARACTER SET latin1")
+    with pytest.raises(errors.PlatformMisconfigured, match="the table journal in latin1") as caught:
+        stores.make_store(where.url, tmp_path, platform="d", platform_id="p", now=AT)
+    where.run(caught.value.next.removesuffix(";"))
+    stores.make_store(where.url, tmp_path, platform="d", platform_id="p", now=AT).close()
+
+
 def test_the_order_of_a_language_does_not_matter(postgres_server: Postgres, tmp_path: Path) -> None:
     with postgres_server.fresh("LOCALE_PROVIDER icu ICU_LOCALE 'es' TEMPLATE template0") as made:
         store = stores.make_store(made.url, tmp_path, platform="d", platform_id="p", now=AT)
@@ -538,6 +551,8 @@ def test_without_the_driver_it_says_how_to_get_it(tmp_path: Path, monkeypatch: p
         "postgresql+psycopg://u@h/x?password=canary&port=x",
         "mysql+pymysql://u:c:an/ary@[::1/x",
         "mysql+pymysql://u:canary@h/x?nonsense=1",
+        "mysql+pymysql://u:p@canary@h/x",
+        "postgresql+psycopg://u:p@canary@h:1/x",
         "sqlite:///x.db?nonsense=1",
     ],
 )
@@ -552,6 +567,8 @@ def test_an_address_is_shown_as_it_stands_but_for_its_password() -> None:
     assert engines.shown("sqlite:///state/reconcile.db") == "sqlite:///state/reconcile.db"
     assert engines.shown("postgresql+psycopg://r@h/d") == "postgresql+psycopg://r@h/d"
     assert engines.shown("postgresql+psycopg://r:p@h/d") == "postgresql+psycopg://r:***@h/d"
+    assert "canary" not in engines.shown("mysql+pymysql://r@h/d?ssl_key=k.pem&ssl_key_password=canary")
+    assert "canary" not in engines.shown("postgresql+psycopg://r@h/d?PASSWORD=canary&scram_client_key=canary")
     assert engines.shown("postgresql+psycopg:///d?password=p&host=%2Frun") == (
         "postgresql+psycopg:///d?host=%2Frun&password=hidden"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from reconciler import errors
 from reconciler.model import plan as plans
 from reconciler.model.outcome import Result
+from reconciler.ports import cache
+from reconciler.products import checks
 from reconciler.resources import scripts
 from tests.imports import parity
 from tests.support.faults import Boundaries
@@ -193,3 +196,18 @@ def test_an_event_whose_time_has_passed_is_no_reason_to_fail(shop: Shop) -> None
     assert shop.apply()[parity.TENANT].result is Result.APPLIED
     assert shop.server.sql("SELECT name, status FROM mysql.event WHERE db = 'pos_one'") == [("daily", "ENABLED")]
     assert shop.plan(deep=True).empty
+
+
+def test_a_change_of_a_sourced_file_that_keeps_size_and_time_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_TICK", -(10**15))  # as if the files were old
+    (tmp_path / "all.sql").write_text("source part.sql\n")
+    part = tmp_path / "part.sql"
+    part.write_text("-- nothing\n")
+    before, state = checks.digest_of(tmp_path, "all.sql"), part.stat()
+    assert checks.digest_of(tmp_path, "all.sql") == before
+    part.write_text("DROP USER a")
+    os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert part.stat().st_size == state.st_size
+    assert checks.digest_of(tmp_path, "all.sql") != before

@@ -228,6 +228,44 @@ def test_a_cache_of_somebody_else_is_not_read(root: Path, parsed: list[str], pat
     assert len(parsed) == 5
 
 
+def test_a_cache_that_came_with_the_repository_is_not_believed(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as theirs:
+        theirs.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("theirs")))
+        wanted = seen(tree_of(root))
+        path = root / CACHE / "specs"
+        stamp = path.read_bytes().split(b" ")[3].decode()
+        forged = path.read_bytes().partition(b"\n")[2].replace(b'"active"', b'"suspended"')
+        cache.write(root, "specs", stamp, [forged])
+        assert [one.spec.state for one in tree_of(root).tenants] == ["suspended"] * 4
+    assert seen(tree_of(root)) == wanted
+
+
+@pytest.mark.parametrize("place", ["a file", "open to others"])
+def test_without_a_key_of_the_users_own_nothing_is_kept(
+    root: Path, parsed: list[str], place: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    if place == "a file":
+        (home / "reconciler").touch()
+    else:
+        monkeypatch.setenv("XDG_STATE_HOME", str(home))
+        tree_of(root)
+        (home / "reconciler/cache.key").chmod(0o644)
+        parsed.clear()
+    monkeypatch.setenv("XDG_STATE_HOME", str(home))
+    assert [tree_of(root).faults for _ in range(2)] == [(), ()]
+    assert len(parsed) == 10
+
+
+def test_two_files_that_are_shown_by_one_name_stay_two(root: Path) -> None:
+    for name in (b"\xff.yaml", b"\\xff.yaml"):
+        with open(os.fsencode(root) + b"/specs/tenants/" + name, "w") as file:
+            file.write(sample.TENANT.replace("clinica-sol", "by-octet" if name[:1] == b"\xff" else "by-letter"))
+    assert [len(tree_of(root).tenants) for _ in range(3)] == [6, 6, 6]
+
+
 def test_where_the_cache_can_not_be_written_everything_is_read(root: Path, parsed: list[str]) -> None:
     (root / CACHE).write_text("in the way")
     assert [tree_of(root).faults for _ in range(2)] == [(), ()]
@@ -285,7 +323,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return content(path)
 
     monkeypatch.setattr(folder, "content", counting)
-    monkeypatch.setattr(kept, "_SETTLED", -(10**15))
+    monkeypatch.setattr(cache, "_TICK", -(10**15))
     return found
 
 
@@ -343,7 +381,7 @@ def test_a_file_that_was_only_touched_is_opened_once_and_not_parsed(
 def test_a_file_that_was_changed_just_now_is_opened_again(
     root: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "_SETTLED", 3600 * 10**9)
+    monkeypatch.setattr(cache, "_TICK", 3600 * 10**9)
     for _ in range(3):
         opened.clear()
         tree_of(root)

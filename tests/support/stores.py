@@ -42,14 +42,14 @@ class Where:
 
 
 class OnMariaDB(Where):
-    """A database of the server under test, which the next wipe drops."""
+    """A database of the server under test, which the next wipe drops; one that was made without a thought of texts."""
 
     database = "reconcile_state"
 
     def __init__(self, server: servers.Server) -> None:
         self._server = server
         self.password = server.password
-        server.sql(f"CREATE DATABASE {self.database} CHARACTER SET utf8mb4")
+        server.sql(f"CREATE DATABASE {self.database} CHARACTER SET latin1")
         server.sql(f"GRANT ALL ON {self.database}.* TO '{server.user}'@'%'")
         self.url = self.address()
 

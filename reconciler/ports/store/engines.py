@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from reconciler import errors
+from reconciler.ports.store import tables
 
 BUSY_SECONDS: float = 30
 """How long a write waits for those of others before it fails."""
@@ -34,7 +35,8 @@ _AGAIN: Final = frozenset({1020, 1205, 1213, "40001", "40P01", "55P03"})
 _MADE_MEANWHILE: Final = frozenset({1050, "23505", "42P07", "42710"})  # the last three of CREATE TABLE at once
 _NO_SAVEPOINT: Final = 1305
 _ABORTED: Final = "25P02"
-_SECRET: Final = ("password", "passwd", "sslpassword")
+_SECRET: Final = ("pass", "secret", "client_key")
+"""What the name of an option with something secret has in it, in whatever case."""
 
 
 def address(url: str, root: Path) -> sa.URL:
@@ -67,6 +69,11 @@ def address(url: str, root: Path) -> sa.URL:
         raise errors.PlatformMisconfigured(
             f"state.url {shown(url)!r} can't be used: {error}", advice=_ADVICE
         ) from error
+    if "@" in (found.host or ""):
+        raise errors.PlatformMisconfigured(
+            f"state.url {shown(url)!r} can't be used: an @ that is part of the password has to be written %40",
+            advice=_ADVICE,
+        )
     if found.get_backend_name() == _SQLITE and found.database:
         return found.set(database=str(root / found.database))
     return found
@@ -87,7 +94,9 @@ def shown(url: str | sa.URL) -> str:
         found = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
         return f"{str(url).partition(':')[0]}://…"
-    hidden = {name: "hidden" for name in _SECRET if name in found.query}
+    if "@" in (found.host or ""):  # which is the end of a password that was not escaped
+        return f"{found.drivername}://…"
+    hidden = {name: "hidden" for name in found.query if any(word in name.lower() for word in _SECRET)}
     if isinstance(url, str) and not hidden and found.password is None:
         return url
     return found.update_query_dict(hidden).render_as_string(hide_password=True)
@@ -135,6 +144,24 @@ def check(connection: sa.Connection) -> None:
                 f"the store {shown(connection.engine.url)} is a database with the encoding {encoding}, "
                 "which can't hold every text",
                 advice="Make it with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
+            )
+    elif on_a_server(connection.engine.url):
+        # Tables that a former version made have the encoding of their database.
+        rows = connection.execute(
+            sa.text(
+                "SELECT DISTINCT TABLE_NAME, CHARACTER_SET_NAME FROM information_schema.COLUMNS "
+                "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN :names AND CHARACTER_SET_NAME <> 'utf8mb4'"
+            ).bindparams(sa.bindparam("names", sorted(tables.metadata.tables), expanding=True))
+        ).all()
+        if rows:
+            table, charset = sorted(rows)[0]
+            raise errors.PlatformMisconfigured(
+                f"the store {shown(connection.engine.url)} has the table {table} in {charset}, which can't hold every "
+                "text",
+                advice=" ".join(
+                    f"ALTER TABLE {name} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;"
+                    for name in sorted({row[0] for row in rows})
+                ),
             )
 
 

@@ -1,4 +1,8 @@
-"""The store's tables. JSON stands in text columns, so that every database keeps the bytes that were hashed."""
+"""The store's tables. JSON stands in text columns, so that every database keeps the bytes that were hashed.
+
+Texts are kept in an encoding that holds every one, and short ones in the order of their bytes, whatever the database's
+own defaults are.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,15 @@ FORMAT = 2
 metadata = sa.MetaData()
 
 
+_BYTES = "utf8mb4_bin"
+_TEXT = sa.Text().with_variant(sa.Text(collation=_BYTES), "mysql", "mariadb")
+_LONG = sa.Text().with_variant(sa.Text(2**24 - 1, collation=_BYTES), "mysql", "mariadb")
+
+
 class _Said(sa.types.TypeDecorator[str]):
     """A text for people. It may quote any file, and PostgreSQL keeps no text with a NUL."""
 
-    impl = sa.Text
+    impl = _TEXT
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
@@ -21,13 +30,13 @@ class _Said(sa.types.TypeDecorator[str]):
 
 
 def _short(longest: int) -> sa.String:
-    """A short text, in PostgreSQL in the order of its bytes: that of the language would be another after an upgrade of
-    the system's libraries, and an index that was made before it would miss rows.
+    """A short text. In PostgreSQL the order of a language would be another after an upgrade of the system's libraries,
+    and an index that was made before it would miss rows; in MariaDB names that differ in case alone would be one.
     """
-    return sa.String(longest).with_variant(sa.String(longest, collation="C"), "postgresql")
+    plain = sa.String(longest)
+    plain = plain.with_variant(sa.String(longest, collation="C"), "postgresql")
+    return plain.with_variant(sa.String(longest, collation=_BYTES), "mysql", "mariadb")
 
-
-_LONG = sa.Text().with_variant(sa.Text(2**24 - 1), "mysql", "mariadb")
 
 store = sa.Table(
     "store",
@@ -131,7 +140,7 @@ leases = sa.Table(
     metadata,
     sa.Column("tenant", _short(64), primary_key=True),
     sa.Column("token", sa.BigInteger, nullable=False),
-    sa.Column("holder", sa.Text),
+    sa.Column("holder", _TEXT),
     sa.Column("since", _short(32)),
     sa.Column("renewals", sa.BigInteger, nullable=False),
 )
