@@ -1,8 +1,9 @@
 """What a daemon costs among many tenants: its first pass, one tenant changed, its memory, and doing nothing.
 
-    python -m benchmarks.daemon [--tenants 1000,10000] [--databases 20] [--idle 60] [--json FILE] [--write]
+    python -m benchmarks.daemon [--tenants 1000,10000,50000] [--databases 20,200,1000] [--idle 60] [--json FILE]
+                                [--write]
 
-The same synthetic tenants as for plans, applied before; a git remote on the same machine, and the push hook.
+The same synthetic tenants as for plans, in sync before; a git remote on the same machine, and the push hook.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import re
 import shlex
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import plan, report
-from tests.support import server as servers
 from tests.support.shop import Shop
 
 SECRET = "benchmark"
@@ -112,21 +111,15 @@ class Watched:
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.daemon", description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--tenants", default="1000,10000", help="How many, separated by commas.")
-    parser.add_argument("--databases", type=int, default=20, help="How many of them have a database.")
+    plan.sized(parser)
     parser.add_argument("--idle", type=float, default=60, help="Seconds of doing nothing that are measured.")
     parser.add_argument("--json", type=Path, help="Write the raw figures here.")
     parser.add_argument("--write", action="store_true", help="Put the table into benchmarks/README.md.")
     given = parser.parse_args(arguments)
     rows = []
-    with (
-        servers.private_server("--innodb-buffer-pool-size=256M") as server,
-        tempfile.TemporaryDirectory(prefix="reconcile-benchmark-", dir=servers.fast_folder(2048)) as folder,
-    ):
-        shop = Shop(Path(folder) / "shop", server)
-        shop.platform(**PLATFORM)
-        for count in sorted(int(count) for count in given.tenants.split(",")):
-            rows.append(measured(shop, Path(folder) / f"remote-{count}.git", count, given.databases, given.idle))
+    with plan.repository(plan.sizes(given)) as shop:
+        for count, databases in plan.sizes(given):
+            rows.append(measured(shop, shop.root.parent / f"remote-{count}.git", count, databases, given.idle))
             print(f"  {rows[-1]}", file=sys.stderr, flush=True)
     words = [word for word in (sys.argv[1:] if arguments is None else arguments) if word != "--write"]
     text = markdown(rows, shlex.join(["python", "-m", "benchmarks.daemon", *words]))
@@ -155,7 +148,7 @@ def measured(shop: Shop, remote: Path, count: int, databases: int, idle: float) 
 
 
 def observed(shop: Shop, remote: Path, count: int, databases: int, idle: float) -> Row:
-    """A daemon on the repository as it is, with ``count`` tenants that were applied."""
+    """A daemon on the repository as it is, with ``count`` tenants that are in sync."""
     git(remote.parent, "init", "--quiet", "--bare", "--initial-branch=main", str(remote))
     if not (shop.root / ".git").exists():
         git(shop.root, "init", "--quiet", "--initial-branch=main")
