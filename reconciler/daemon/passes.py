@@ -18,6 +18,7 @@ from reconciler.engine.progress import Progress
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
 from reconciler.model.outcome import Failure, Outcome, Result
+from reconciler.model.standing import Standing
 from reconciler.ports.store.leases import Leases
 
 FEW: Final = 20
@@ -150,9 +151,15 @@ def _hand_out(scene: Scene, attempts: Attempts, entry: plans.TenantPlan, lane: L
     name, book = entry.tenant, attempts.book
     if entry.blockers:
         standing, found = attempting.refused(scene, book.of(name), entry)
+        swept = lane is Lane.BACKGROUND
+        if _passing(entry):
+            if not swept or name not in attempts.queue:
+                attempts.queue.add(name, Lane.BACKGROUND)  # its attempt says so, and comes again
+            return
         # An attempt that ended while this plan was made looks like a stranger's doing: its records were read before.
-        if _passing(entry) or reconcile.ours_by_now(entry):
-            attempts.queue.add(name, Lane.BACKGROUND)  # its attempt says so, and comes again
+        if reconcile.ours_by_now(entry):
+            if not swept or not _found_before(scene, book.of(name), standing):
+                attempts.queue.add(name, Lane.BACKGROUND)
             return
         attempts.last[name] = crew.blocked(entry)
         book.stands(standing, anew=True)
@@ -205,6 +212,12 @@ def _forget_strangers(attempts: Attempts, known: set[str]) -> None:
 def _passing(entry: plans.TenantPlan) -> bool:
     failure = crew.blocked(entry).failure
     return failure is not None and not failure.lasting
+
+
+def _found_before(scene: Scene, before: Standing, now: Standing) -> bool:
+    """Whether an attempt, which looks under the tenant's lease, found on the same ground what a plan finds now."""
+    said = [(one.final, one.generation, one.said.get("code"), one.said.get("message")) for one in (before, now)]
+    return said[0] == said[1] and before.said.get("tried") == scene.ground
 
 
 def _invalid(message: str) -> Failure:

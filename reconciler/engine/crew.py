@@ -28,6 +28,7 @@ _PASSING = frozenset(
     {errors.ServerUnreachable.code, errors.DeliveryUnusable.code, errors.LoginRefused.code, errors.Stuck.code}
 )
 """Codes of blockers that may be gone by themselves."""
+RECOVER = "reconcile recover"
 
 
 @dataclass(slots=True)
@@ -138,7 +139,9 @@ class Crew:
 
     def _looked(self, saga: Saga, started: float) -> Outcome | None:
         """Settle what is open, look, and say how it ends if there is nothing to do or it must not be done."""
-        settled = settle_open(self.tools, saga.lease)
+        settled = _settled(self.tools, saga.lease)
+        if isinstance(settled, Outcome):
+            return settled
         stuck = [entry for entry in settled if entry.leftovers]
         finished = [entry for entry in settled if entry.forward]
         seconds = self.setting.ports.clock.monotonic() - started
@@ -208,9 +211,10 @@ class Crew:
                 result = Result.BLOCKED if isinstance(error, errors.Refused) else Result.ROLLED_BACK
         except errors.LeaseLost as lost:
             result, error = Result.LEASED, lost
-        except errors.ReconcileError as second:
+        except Exception as second:  # noqa: BLE001 - whatever it is, the other tenants go on
+            said = second.message if isinstance(second, errors.ReconcileError) else _unforeseen(second).message
             result = Result.STUCK
-            left = (Leftover("journal", saga.id, second.message, "reconcile recover"),)
+            left = (Leftover("journal", saga.id, said, RECOVER),)
         saga.close()
         with suppress(errors.ReconcileError):
             self.held.release(saga.lease)
@@ -241,18 +245,40 @@ def settle(tools: recovery.Tools, held: leases.Leases, tenant: str) -> list[Outc
     except errors.TenantLeased as error:
         return [failed(tenant, Result.LEASED, error, "", 0.0)]
     try:
-        settled = settle_open(tools, lease)
-    except errors.JournalBroken as error:
-        # Nothing is undone by a record that was tampered with; the other tenants are not affected.
-        return [failed(tenant, Result.STUCK, error, "", 0.0)]
+        settled = _settled(tools, lease)
+    except errors.LeaseLost as error:
+        return [failed(tenant, Result.LEASED, error, "", 0.0)]
     finally:
         held.release(lease)
     seconds = tools.ports.clock.monotonic() - started
+    if isinstance(settled, Outcome):
+        return [settled]
     return [settled_outcome(entry, seconds) for entry in settled]
 
 
+def _settled(tools: recovery.Tools, lease: leases.Lease) -> list[recovery.Settled] | Outcome:
+    """What was left open, settled; or the outcome of a tenant of which that is not known, whatever the reason, for the
+    other tenants are not affected.
+
+    Errors: ``LeaseLost``; ``StoreFailed``.
+    """
+    try:
+        return settle_open(tools, lease)
+    except errors.LeaseLost:
+        raise
+    except errors.JournalBroken as error:
+        # Nothing is undone by a record that was tampered with.
+        return failed(lease.tenant, Result.STUCK, error, "", 0.0)
+    except errors.StoreFailed:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of ours neither
+        cause = error if isinstance(error, errors.ReconcileError) else _unforeseen(error)
+        left = Leftover("journal", lease.tenant, f"what was left open is not settled: {cause.message}", RECOVER)
+        return failed(lease.tenant, Result.STUCK, cause, "", 0.0, leftovers=(left,))
+
+
 def settle_open(tools: recovery.Tools, lease: leases.Lease) -> list[recovery.Settled]:
-    """Settle what a process that ended left open of the lease's tenant."""
+    """Settle what a process that ended left open of the lease's tenant. Errors: as for ``recovery.settle``."""
     found = tools.store.read(lambda connection: journal.unsettled(connection, [lease.tenant]))
     return [
         recovery.settle(tools, lease, entry, "the process that began it ended before it was done") for entry in found

@@ -185,6 +185,7 @@ def _server(found: setting.Setting, server: Server) -> Iterator[Check]:
 
 def _central(found: setting.Setting, connection: Connection) -> Iterator[Check]:
     name, database = "central database", found.place.central_database
+    place = f"{database} on {found.place.central_server}"
     try:
         missing = list(foundation.changes_of_central(found, connection))
         gone = [] if missing else view.lost(connection, database)
@@ -193,12 +194,12 @@ def _central(found: setting.Setting, connection: Connection) -> Iterator[Check]:
         return
     if gone:
         yield _failed(name, view.damaged(connection, database, gone))
+    elif missing and missing[0].action == "create":
+        yield Check(name, Health.NOTE, f"{place} is not there yet; the first apply makes it")
     elif missing:
-        yield Check(
-            name, Health.NOTE, f"{database} on {found.place.central_server}: the next apply will {missing[0].summary}"
-        )
+        yield Check(name, Health.NOTE, f"the next apply will {missing[0].summary}")
     else:
-        yield Check(name, Health.OK, f"{database} on {found.place.central_server}, at revision {migrate.HEAD}")
+        yield Check(name, Health.OK, f"{place}, at revision {migrate.HEAD}")
 
 
 def _failed(name: str, error: errors.ReconcileError) -> Check:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from reconciler import errors
@@ -44,6 +44,7 @@ class Memo:
         self._used = setting.snapshot is None and setting.store is not None and not sight.deep
         self._before: dict[str, list[str]] = {}
         self._now: dict[str, list[str]] = {}
+        self._seen: set[str] = set()
         self._shapes: dict[str, list[Callable[[Mapping[str, str]], watched.Question]]] = {}
         self._words: dict[str, str] = {}
         self._common: dict[str, str | None] = {}
@@ -69,9 +70,12 @@ class Memo:
         product = self._setting.products[tenant.product]
         key = self._key(tenant, given) if self._used else ""
         if not key:
-            return planner.plan_tenant(product, tenant, given, self._sight)[0]
+            found, _ = planner.plan_tenant(product, tenant, given, self._sight)
+            self._seen.add(tenant.name)
+            return found
         self._watched.begin()
         found, _ = planner.plan_tenant(product, tenant, given, self._watched)
+        self._seen.add(tenant.name)
         if self._watched.sound and not _says_anything(found):
             own = {said: mark for mark, said in _own(tenant).items()}
             asked = [[_swapped(part, own) for part in question] for question in self._watched.answers]
@@ -87,11 +91,15 @@ class Memo:
         self._now[tenant.name] = before
         return True
 
-    def save(self) -> None:
-        """Keep what is in sync now; what was not looked at in this run stays as it was noted."""
+    def save(self, there: Collection[str]) -> None:
+        """Keep what is in sync now. Who could not be looked at in this run, or was not meant, stays as it was noted; of
+        a run over all tenants only those are left that are ``there``.
+        """
         if not self._used:
             return
-        now = self._now if self._whole else {**self._before, **self._now}
+        kept = self._before.keys() - self._seen
+        kept = kept & {*there} if self._whole else kept
+        now = {**{name: self._before[name] for name in kept}, **self._now}
         if now != self._before:
             cache.write(self._setting.root, NAME, self._stamp, _written(now.values()))
 

@@ -32,17 +32,27 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Readers:
-    """One connection a server, for looking only."""
+    """One connection a server, for looking only. A server that did not let us in is not asked again: to wait for it
+    takes long, and one that is told a wrong password too often blocks the account.
+    """
 
     setting: Setting
     _open: dict[str, Connection] = field(default_factory=dict)
+    _refused: dict[str, errors.ServerUnreachable] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, server: Server) -> Connection:
-        """The connection to ``server``."""
+        """The connection to ``server``. Errors: ``ServerUnreachable``, the same each time."""
         with self._guard:
+            if (first := self._refused.get(server.name)) is not None:
+                again = errors.ServerUnreachable(first.message, where=first.where, advice=first.next)
+                raise again from first.__cause__
             if server.name not in self._open:
-                self._open[server.name] = self.setting.ports.connect(server)
+                try:
+                    self._open[server.name] = self.setting.ports.connect(server)
+                except errors.ServerUnreachable as error:
+                    self._refused[server.name] = error
+                    raise
             return self._open[server.name]
 
     def close(self) -> None:

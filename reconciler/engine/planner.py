@@ -177,9 +177,9 @@ def refusal(tenant: Tenant[Any, Any], error: errors.ReconcileError) -> plan.Tena
 
 
 def refused(tenant: str, product: str, error: errors.ReconcileError) -> plan.TenantPlan:
-    """The plan of a tenant without a spec that must not be worked on."""
-    said = plan.Blocker(error.code, error.message, error.next, exit=error.exit)
-    return plan.TenantPlan(tenant, product, plan.Action.BLOCKED, blockers=(said,))
+    """The plan of a tenant that must not be worked on, and of which nothing but its name is resolved."""
+    said = plan.Blocker(error.code, error.message, error.next, error.where, error.exit)
+    return plan.TenantPlan(tenant, product, plan.Action.BLOCKED, blockers=(said,), where=error.where)
 
 
 def blocker(error: errors.ReconcileError, tenant: Tenant[Any, Any]) -> plan.Blocker:

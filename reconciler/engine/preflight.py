@@ -109,7 +109,7 @@ def _missing(
                 raise
             yield _lacks(server, ["SELECT"], "mysql.*", f"GRANT SELECT ON mysql.* TO {account};")
             return  # what ALL means can't be seen without it
-    everything = privileges.expanded(str(row[0]) for row in connection.rows("SHOW COLUMNS FROM mysql.db"))
+    everything = privileges.expanded(privileges.columns_of(connection, again=False))
     if {*everything, privileges.GRANT_OPTION} <= held:
         return
     wanted = [f"{names.pattern(prefix)}%" for prefix in prefixes(setting)]

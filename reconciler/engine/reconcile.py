@@ -58,19 +58,21 @@ def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Pla
     """The dry run: what ``apply`` would do. Changes nothing and takes no lease. ``acts`` says that it will be done, so
     that an account that can only look is refused. A snapshot in the setting is looked at in place of the world.
 
-    Errors: ``ServerUnreachable`` if the central server, or every server, can't be reached; ``PlatformMisconfigured``.
+    Errors: ``ServerUnreachable`` if the central server, or every server, can't be reached; ``PlatformMisconfigured``;
+    ``UsageError`` for a chosen tenant of whom nobody knows anything.
     """
     known = _known(setting, options)
     tenants, others = _work(setting, options, known)
-    everybody = {*known, *(tenant.name for tenant in tenants)}
+    everybody = {*known, *(tenant.name for tenant in tenants), *(entry.tenant for entry in others)}
     with observe.overview(setting, tenants, deep=options.deep, everybody=not options.tenants) as look:
+        others += _strangers(setting, {*options.tenants} - everybody, look)
         refused = objections.of_servers(setting, {tenant.server.name for tenant in tenants}, look, acts=acts)
         platform = _platform(look, refused[setting.place.central_server])
         left = functools.cache(lambda: objections.left_behind(setting, setting.records_without(_present(setting))))
         planned, notes = [], memo.Memo(setting, look.sight, whole=not options.tenants)
         today = setting.ports.clock.now().date().isoformat()
         work = [(tenant, _given(setting, tenant, known, today)) for tenant in reversed(tenants)]
-        notes.recall(work)
+        notes.recall(one for one in work if not isinstance(refused[one[0].server.name], errors.ReconcileError))
         del known, tenants
         while work:  # what is known of a tenant goes with its turn: of ten thousand at once it would be much
             tenant, given = work.pop()
@@ -79,11 +81,11 @@ def plan(setting: Setting, options: Options, *, acts: bool = False) -> plans.Pla
             if entry.changes and tenant.goal is Goal.PRESENT:
                 entry = objections.unclaimed(setting, tenant, entry, left())
             planned.append(entry)
-        notes.save()
+        notes.save(everybody)
         open_now = unsettled.transactions(setting, options.tenants)
         everybody.update(entry.tenant for entry in open_now)
         planned += strays.found(setting, look.sight, everybody)
-    planned = unsettled.said([*planned, *others], open_now)
+    planned = unsettled.said(setting, [*planned, *others], open_now, options.tenants)
     return plans.Plan(
         revision=setting.revision,
         created_at=setting.ports.clock.stamp(),
@@ -152,9 +154,10 @@ def purge(setting: Setting, name: str, progress: Progress, *, now: bool) -> Outc
     Errors: ``UsageError`` if it is not in the trash, ``GuardRefused`` if it must be kept.
     """
     record = _in_trash(setting, name)
+    tenant = removal.tenant_of(setting, record, Goal.PURGED)
     removal.unwanted(setting, record)
     purging.check(setting, record, now=now)
-    return _alone(setting, removal.tenant_of(setting, record, Goal.PURGED), progress)
+    return _alone(setting, tenant, progress)
 
 
 def recover(setting: Setting, progress: Progress) -> list[Outcome]:
@@ -179,39 +182,33 @@ def recover(setting: Setting, progress: Progress) -> list[Outcome]:
 def _carried_out(setting: Setting, options: Options, progress: Progress, planned: plans.Plan) -> list[Outcome]:
     from reconciler.engine import crew
 
-    store, known = setting.opened(), _known(setting, options)
+    known = _known(setting, options)
     removal.remember(setting, known, options.tenants)
     tenants, others = _work(setting, options, known)
-    by_name = {tenant.name: tenant for tenant in tenants}
-    stuck = [entry.tenant for entry in planned.tenants if unsettled.settleable(entry)]
-    spoken_of = {*by_name, *(entry.tenant for entry in others), *stuck}
-    open_before = {entry.tenant for entry in store.read(lambda c: journal.unsettled(c, spoken_of))}
+    by_name, spoken_of = {tenant.name: tenant for tenant in tenants}, {entry.tenant: entry for entry in others}
+    open_before = {entry.tenant for entry in unsettled.transactions(setting, options.tenants)}
     work, waiting, outcomes = [], [], []
     for entry in planned.tenants:
+        name, is_open = entry.tenant, entry.tenant in open_before
         if options.saved is not None:
-            if entry.tenant in by_name:
-                work.append(by_name[entry.tenant])
-        elif entry.action is plans.Action.ORPHANED or (entry.action is plans.Action.UNCHANGED and not open_before):
-            outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
-        elif unsettled.without(entry).blockers and not (
-            entry.tenant in by_name and (entry.tenant in open_before or ours_by_now(entry))
-        ):
-            outcomes.append(crew.blocked(entry))
-        elif entry.action is plans.Action.UNCHANGED and entry.tenant not in open_before:
-            outcomes.append(Outcome(entry.tenant, Result.UNCHANGED))
-        elif entry.tenant in by_name:
-            work.append(by_name[entry.tenant])
-        elif entry.tenant in open_before:
-            waiting.append(entry.tenant)  # it is held, or nobody wants it, and neither stops a recovery
+            if name in by_name:
+                work.append(by_name[name])
+        elif name in by_name and entry.action is not plans.Action.ORPHANED and (is_open or _promising(entry)):
+            work.append(by_name[name])
+        elif is_open:
+            waiting.append(entry)  # it is held, or refused, or nobody wants it, and none of that stops a recovery
         else:
-            outcomes.append(crew.stale(entry.tenant, ["somebody else has changed it: plan again"]))
+            outcomes.append(_left_alone(entry, spoken_of.get(name, entry)))
     held = setting.leases()
     workers = _crew(setting, options, progress, held)
     try:
-        for name in waiting:
-            settled = crew.settle(workers.tools, held, name)
-            left = [entry for entry in settled if entry.result in (Result.LEASED, Result.STUCK)]
-            outcomes += left or [Outcome(name, Result.UNCHANGED)]
+        for entry in waiting:
+            settled = crew.settle(workers.tools, held, entry.tenant)
+            # Whoever works on it instead ends it: no matter, unless it was asked for.
+            asked = entry.tenant in options.tenants or unsettled.stuck(entry)
+            bad = (Result.STUCK, Result.LEASED) if asked else (Result.STUCK,)
+            left = [outcome for outcome in settled if outcome.result in bad]
+            outcomes += left or [_left_alone(entry, spoken_of.get(entry.tenant, entry))]
         if options.atomic == "all":
             outcomes += workers.all_or_none(work, held_back=any(o.result is Result.BLOCKED for o in outcomes))
         else:
@@ -221,6 +218,24 @@ def _carried_out(setting: Setting, options: Options, progress: Progress, planned
     finally:
         held.close()
     return sorted(outcomes, key=lambda outcome: outcome.tenant)
+
+
+def _promising(entry: plans.TenantPlan) -> bool:
+    """Whether there is something to do, and nothing in its way that may not be gone when it is looked at again."""
+    if ours_by_now(entry) or not unsettled.without(entry).blockers:
+        return entry.action is not plans.Action.UNCHANGED
+    return False
+
+
+def _left_alone(entry: plans.TenantPlan, now: plans.TenantPlan) -> Outcome:
+    """The outcome of a tenant that is not worked on: what the plan had against that, or what there is by ``now``.
+
+    What was to be done with it, and nobody speaks of any more, somebody else has done, or undone.
+    """
+    from reconciler.engine import crew
+
+    against = next((found for found in map(unsettled.without, (entry, now)) if found.blockers), None)
+    return crew.blocked(against) if against is not None else Outcome(entry.tenant, Result.UNCHANGED)
 
 
 def ours_by_now(entry: plans.TenantPlan) -> bool:
@@ -305,10 +320,11 @@ def _work(
     setting: Setting, options: Options, known: Mapping[str, Record]
 ) -> tuple[list[Tenant[Any, Any]], list[plans.TenantPlan]]:
     """The tenants to work on, those that are to go among them; and the plans of those that only are spoken of."""
-    tenants = removal.guarded(setting, known, _chosen(setting, options, known), allowed=options.allow_deletes)
+    tenants = setting.tenants(known, options.tenants)
+    tenants = removal.guarded(setting, known, tenants, allowed=options.allow_deletes)
     going, others = removal.leaving(setting, known, options.tenants, allowed=options.allow_deletes)
     work, waiting = holding.apart(setting, [*tenants, *going])
-    return work, [*others, *waiting]
+    return work, [*others, *removal.stranded(setting, known, options.tenants), *waiting]
 
 
 def _known(setting: Setting, options: Options) -> Mapping[str, Record]:
@@ -327,13 +343,18 @@ def _present(setting: Setting) -> set[str]:
     return {document.name for document in setting.specs.tenants}
 
 
-def _chosen(setting: Setting, options: Options, known: Mapping[str, Record]) -> list[Tenant[Any, Any]]:
-    wanted = set(options.tenants)
-    tenants = setting.tenants(known, wanted)
-    unknown = sorted(wanted - {tenant.name for tenant in tenants} - set(known))
-    if unknown:
+def _strangers(setting: Setting, names: set[str], look: observe.Overview) -> list[plans.TenantPlan]:
+    """The plans of chosen tenants that have neither a spec nor a record: such as have rows in the central database.
+
+    Errors: ``UsageError`` for those that have nothing there, and no transaction that has not ended.
+    """
+    if not names:
+        return []
+    names -= {entry.tenant for entry in unsettled.transactions(setting, names)}
+    found = strays.among(setting, look.sight, names)
+    if unknown := sorted(names - {entry.tenant for entry in found}):
         raise errors.UsageError(f"there is no tenant {', '.join(unknown)} in the specs")
-    return tenants
+    return found
 
 
 def _given(setting: Setting, tenant: Tenant[Any, Any], known: Mapping[str, Record], today: str) -> Given:

@@ -159,6 +159,10 @@ def _announce_drops(
             except resource.Foreign as foreign:
                 leftovers[_address(change)] = foreign.leftover
                 session.foreign |= {(change.resource, change.name)}
+            except _AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - as for any undo
+                leftovers[_address(change)] = _failed(change, session, error)
     if names:
         _write(tools, lease, transaction, "dropping", {"names": names}, None)
         session.dropping |= {(kind, name) for kind, name in names}
@@ -176,11 +180,17 @@ def _undo(change: Change, session: Session) -> Leftover | None:
         raise
     except resource.Foreign as foreign:
         return foreign.leftover
-    except errors.ReconcileError as error:
-        if session.lost:
-            raise errors.ConnectionLost(error.message) from error
-        return Leftover(change.resource, change.name, error.message, change.undo)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other undos go on
+        return _failed(change, session, error)
     return None
+
+
+def _failed(change: Change, session: Session, error: Exception, what: str = "") -> Leftover:
+    """What is left over where an undo, or a look, failed. Errors: ``ConnectionLost`` if that was why."""
+    said = error.message if isinstance(error, errors.ReconcileError) else f"unforeseen {type(error).__name__}: {error}"
+    if session.lost:
+        raise errors.ConnectionLost(said) from error
+    return Leftover(change.resource, change.name, what + said, change.undo)
 
 
 def _check(change: Change, session: Session) -> Leftover | None:
@@ -189,8 +199,8 @@ def _check(change: Change, session: Session) -> Leftover | None:
             return None
     except _AWAY:
         raise
-    except errors.ReconcileError as error:
-        return Leftover(change.resource, change.name, f"could not be looked at again: {error.message}", change.undo)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other looks go on
+        return _failed(change, session, error, "could not be looked at again: ")
     return Leftover(change.resource, change.name, "is not as it was before, although it was undone", change.undo)
 
 

@@ -42,11 +42,8 @@ def tenant_of(setting: Setting, record: Record, goal: Goal) -> Tenant[Any, Any]:
     catalogue = product.catalogue(setting.specs) if product else None
     server = setting.servers.get(record.server)
     if product is None or catalogue is None or server is None:
-        gone = f"server {record.server}" if server is None else f"product {record.product}"
-        raise errors.GuardRefused(
-            f"tenant {record.tenant} can't be worked on: its {gone} is no longer in the specs",
-            advice=f"Put the {gone.split()[0]}'s document back under specs/.",
-        )
+        message, advice = _lost(record, "server" if server is None else "product")
+        raise errors.GuardRefused(message, advice=advice)
     return Tenant(
         name=record.tenant,
         product=record.product,
@@ -60,6 +57,20 @@ def tenant_of(setting: Setting, record: Record, goal: Goal) -> Tenant[Any, Any]:
         goal=goal,
         former=record.database if goal is Goal.PURGED and record.parted else "",
     )
+
+
+def stranded(setting: Setting, known: Mapping[str, Record], chosen: Collection[str]) -> list[plans.TenantPlan]:
+    """The plans of the tenants with a spec, of all or of those that are ``chosen``, that can't be worked on because
+    the server that they were made on, and that no spec names, is no longer there.
+    """
+    found = []
+    for document in setting.stranded(known, chosen):
+        record = known[document.name]
+        message, advice = _lost(record, "server")
+        advice = f"{advice} The tenant can't move to another one."
+        error = errors.ForbiddenChange(message, where=document.where, advice=advice)
+        found.append(planner.refused(record.tenant, record.product, error))
+    return found
 
 
 def leaving(
@@ -172,6 +183,13 @@ def in_trash(known: Iterable[Record]) -> list[Record]:
     """What is in the trash, longest first: tenants, and databases of tenants that live."""
     found = [record for record in known if record.trashed or record.parted]
     return sorted(found, key=lambda record: record.parted or record.updated_at)
+
+
+def _lost(record: Record, what: str) -> tuple[str, str]:
+    """What is said of a tenant whose server or product has no document, and the way out."""
+    gone = f"{what} {record.server if what == 'server' else record.product}"
+    message = f"tenant {record.tenant} can't be worked on: its {gone} is no longer in the specs"
+    return message, f"Put the {what}'s document back under specs/."
 
 
 def _departing(gone: Iterable[Record]) -> list[Record]:

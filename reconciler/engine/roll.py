@@ -27,12 +27,13 @@ Consent = Callable[[plans.TenantPlan], errors.ReconcileError | None]
 class Roll:
     """Who there is at one moment, and what speaks against changing anything on a server.
 
-    ``known`` are the records without what they remember of resources, by tenant.
+    ``known`` are the records without what they remember of resources, by tenant. ``tenants`` are those with a spec; of
+    one that can't be worked on, whatever it is found in, there is the plan that says why.
     """
 
     setting: Setting
     known: Mapping[str, Record]
-    tenants: Mapping[str, Tenant[Any, Any]]
+    tenants: Mapping[str, Tenant[Any, Any] | plans.TenantPlan]
     left: Mapping[tuple[str, str], str]
     refused: Mapping[str, errors.ReconcileError | list[errors.Refused]]
 
@@ -47,8 +48,9 @@ class Roll:
 
     def server_of(self, name: str) -> str:
         """The name of the database server that the work on a tenant goes to; empty if that is not known."""
-        if name in self.tenants:
-            return self.tenants[name].server.name
+        tenant = self.tenants.get(name)
+        if isinstance(tenant, Tenant):
+            return tenant.server.name
         return self.known[name].server if name in self.known else ""
 
 
@@ -56,10 +58,11 @@ def call(setting: Setting) -> Roll:
     """Call the roll. Errors: ``ServerUnreachable`` of the central server, ``StoreFailed``."""
     known = setting.records(each=_short)
     everyone = removal.guarded(setting, known, setting.tenants(known), allowed=None)
-    tenants = {tenant.name: tenant for tenant in everyone}
+    tenants: dict[str, Tenant[Any, Any] | plans.TenantPlan] = {tenant.name: tenant for tenant in everyone}
+    tenants |= {entry.tenant: entry for entry in removal.stranded(setting, known, ())}
     with observe.overview(setting, [], deep=False) as look:
         servers = {record.server for record in known.values() if record.server in setting.servers}
-        servers |= {tenant.server.name for tenant in tenants.values()}
+        servers |= {tenant.server.name for tenant in everyone}
         refused = objections.of_servers(setting, servers, look, acts=True)
     return Roll(setting, known, tenants, objections.left_behind(setting, known), refused)
 

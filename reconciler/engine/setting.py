@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,28 +108,48 @@ class Setting:
         return replace(self, store=store, place=place)
 
     def tenants(self, known: Mapping[str, Record], wanted: Collection[str] = ()) -> list[Tenant[Any, Any]]:
-        """Every valid tenant, or those ``wanted``, resolved against the platform, in the order of their names."""
+        """Every valid tenant, or those ``wanted``, resolved against the platform, in the order of their names; but for
+        those that are ``stranded``.
+        """
+        found = [
+            self._tenant(product, document, catalogue, known.get(document.name), self.servers[server])
+            for product, document, catalogue, server in self._placed(known, wanted)
+            if server in self.servers
+        ]
+        return sorted(found, key=lambda tenant: tenant.name)
+
+    def stranded(self, known: Mapping[str, Record], wanted: Collection[str] = ()) -> list[Document]:
+        """The valid tenants, of all or of those ``wanted``, whose server only their record names, and no document."""
+        if all(record.server in self.servers for record in known.values()):
+            return []
+        return [document for _, document, _, server in self._placed(known, wanted) if server not in self.servers]
+
+    def _placed(
+        self, known: Mapping[str, Record], wanted: Collection[str]
+    ) -> Iterator[tuple[Product, Document, Any, str]]:
+        """The valid tenants, each with its product, the product's catalogue, and the name of its server."""
         blamed = {fault.tenant for fault in self.faults if fault.tenant}
-        found = []
         for product in self.products.values():
             catalogue = product.catalogue(self.specs)
             for document in self.specs.of(product.tenant_kind.name):
                 if wanted and document.name not in wanted:
                     continue
                 if document.valid and catalogue is not None and document.name not in blamed:
-                    found.append(self._tenant(product, document, catalogue.spec, known.get(document.name)))
-        return sorted(found, key=lambda tenant: tenant.name)
+                    record = known.get(document.name)
+                    # A changed default moves nobody: the server that a tenant was made on is on record.
+                    server = document.spec.server or (record.server if record else "") or self.platform.defaults.server
+                    yield product, document, catalogue.spec, server
 
-    def _tenant(self, product: Product, document: Document, catalogue: Any, record: Record | None) -> Tenant[Any, Any]:
-        # A changed default moves nobody: the server that a tenant was made on is on record.
-        server = document.spec.server or (record.server if record else "") or self.platform.defaults.server
+    def _tenant(
+        self, product: Product, document: Document, catalogue: Any, record: Record | None, server: Server
+    ) -> Tenant[Any, Any]:
         database = product.database(document.name, document.spec, catalogue)
         parts = product.parts and record is not None and record.product == product.name and not database
         return Tenant(
             name=document.name,
             product=product.name,
             root=self.source,
-            server=self.servers[server],
+            server=server,
             database=database,
             spec=document.spec,
             catalogue=catalogue,

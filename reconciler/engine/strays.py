@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
+from reconciler import errors
 from reconciler.engine.setting import Setting
 from reconciler.model import drift
 from reconciler.model import plan as plans
@@ -19,12 +20,23 @@ def found(setting: Setting, sight: Sight, known: Collection[str]) -> list[plans.
     made, or withdrawn again, while this look was taken.
     """
     names = {name for name in sight.registered if name not in known}
+    return _of_nobody(setting, sight, names - setting.records(sorted(names)).keys()) if names else []
+
+
+def among(setting: Setting, sight: Sight, names: Iterable[str]) -> list[plans.TenantPlan]:
+    """The same of some ``names`` of which neither the specs nor the store know; nobody where that can't be seen."""
+    try:
+        return _of_nobody(setting, sight, {*names})
+    except errors.ReconcileError:
+        return []
+
+
+def _of_nobody(setting: Setting, sight: Sight, names: Collection[str]) -> list[plans.TenantPlan]:
     if not names:
         return []
-    names -= setting.records(sorted(names)).keys()
     try:
         seen = sight.central_of(names)
-    except Unseen:
+    except (Unseen, errors.CentralDamaged):
         return []
     ours = setting.place.platform_id
     rows = {

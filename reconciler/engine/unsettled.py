@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
+
+import sqlalchemy as sa
 
 from reconciler import errors
 from reconciler.engine.setting import Setting
 from reconciler.model import plan as plans
 from reconciler.model.states import TransactionState
-from reconciler.ports.store import journal
+from reconciler.ports import process
+from reconciler.ports.store import journal, tables
 
 _ID: Final = 8
 """So much of a transaction's id tells it from the others, for people."""
@@ -24,15 +28,46 @@ def transactions(setting: Setting, chosen: Collection[str]) -> list[journal.Tran
     return [entry for entry in found if not entry.tenant.startswith("@")]
 
 
-def said(planned: Sequence[plans.TenantPlan], found: Sequence[journal.Transaction]) -> list[plans.TenantPlan]:
-    """The plans, each with what it has to say of its tenant's transactions. One that is stuck is said of any tenant."""
+def said(
+    setting: Setting,
+    planned: Sequence[plans.TenantPlan],
+    found: Sequence[journal.Transaction],
+    chosen: Collection[str] = (),
+) -> list[plans.TenantPlan]:
+    """The plans, each with what it has to say of its tenant's transactions.
+
+    Of a tenant that nobody knows, it is said that one is stuck, or was left behind by a process that died. One that is
+    being made, from specs that are not these, is not spoken of unless it is ``chosen``.
+    """
     by_tenant = {entry.tenant: entry for entry in found}
     plans_of = [_with(entry, by_tenant.pop(entry.tenant, None)) for entry in planned]
+    stuck = {name for name, entry in by_tenant.items() if entry.state is TransactionState.STUCK}
+    spoken_of = {*stuck, *chosen, *_left_behind(setting, by_tenant.keys() - stuck)}
     return plans_of + [
-        _with(plans.TenantPlan(name, "", plans.Action.BLOCKED), entry)
+        _with(plans.TenantPlan(name, "", plans.Action.UNCHANGED), entry)
         for name, entry in by_tenant.items()
-        if entry.state is TransactionState.STUCK
+        if name in spoken_of
     ]
+
+
+def _left_behind(setting: Setting, tenants: Collection[str]) -> set[str]:
+    """Those of the tenants whose lease was given back, or was held by a process that is seen to be dead."""
+    if setting.store is None or not tenants:
+        return set()
+    columns = tables.leases.c
+    query = sa.select(columns.tenant, columns.holder).where(columns.tenant.in_(sorted(tenants)))
+    rows = setting.store.read(lambda connection: connection.execute(query).all())
+    holders = {str(row.tenant): row.holder and process.Process(**json.loads(row.holder)) for row in rows}
+    return {
+        name
+        for name, holder in holders.items()
+        if holder is None or (process.near(holder) and not process.alive(holder))
+    }
+
+
+def stuck(entry: plans.TenantPlan) -> bool:
+    """Whether a stuck transaction is in the tenant's way."""
+    return any(blocker.code == errors.Stuck.code for blocker in entry.blockers)
 
 
 def settleable(entry: plans.TenantPlan) -> bool:

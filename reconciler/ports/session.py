@@ -23,6 +23,8 @@ from reconciler.ports.secrets import Vault
 
 ADMIN, OWNER, LOGIN, PROGRAMMER = "admin", "owner", "login", "programmer"
 ROLES = (ADMIN, OWNER, LOGIN, PROGRAMMER)
+_FORMER = ("central",)
+"""What the version before this one also called a connection: it may still run, and is taken over all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class Session:
             connection = self.ports.connect(self.servers[server])
             try:
                 self.fence()
-                locks.expel(connection, [self._lock(role) for role in ROLES])
+                locks.expel(connection, [self._lock(role) for role in (*ROLES, *_FORMER)])
             finally:
                 connection.close()
 

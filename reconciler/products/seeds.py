@@ -14,6 +14,7 @@ from typing import Any
 from reconciler import errors
 from reconciler.spec import folder
 from reconciler.spec.document import Document
+from reconciler.spec.marks import Marks
 from reconciler.spec.source import Source
 
 
@@ -71,6 +72,7 @@ def _loaded(root: Path, signature: tuple[tuple[str, int, int], ...]) -> tuple[tu
             seed = _seed(raw.data, source, wrong)
             if seed is not None:
                 found.append(seed)
+                wrong += _doubles(seed, raw.marks, source)
     return tuple(found), wrong
 
 
@@ -84,3 +86,14 @@ def _seed(data: Any, source: Source, wrong: list[errors.Fault]) -> Seed | None:
             said = "a seed file has `table`, `key` (a list of columns) and `rows` (a list of mappings), nothing else"
     wrong.append(source.fault(1, 1, said, rule="seed-form"))
     return None
+
+
+def _doubles(seed: Seed, marks: Marks, source: Source) -> Iterator[errors.Fault]:
+    """Rows of which the keys are equal as they are written; whether others are is known to the table alone."""
+    first: dict[tuple[str, ...], int] = {}
+    for number, row in enumerate(seed.rows):
+        key = tuple(str(int(row[column]) if isinstance(row[column], bool) else row[column]) for column in seed.key)
+        if first.setdefault(key, number) != number:
+            where, other = marks.nearest(("rows", number)), marks.nearest(("rows", first[key]))
+            said = f"the row has the same {', '.join(seed.key)} as the one in line {other.line}"
+            yield source.fault(where.line, where.column, said, rule="seed-double", hint="Keep one of the two.")

@@ -8,7 +8,7 @@ is drawn from the generator with the password, so it also is the mark that tells
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from reconciler.model import drift, plan
 from reconciler.model.change import Change, State
 from reconciler.model.secret import Secret
 from reconciler.model.server import Server
-from reconciler.ports.mysql import census, locks, names
+from reconciler.ports.mysql import accounts, census, locks, names
 from reconciler.ports.mysql.connection import Connection
 from reconciler.ports.session import Session
 from reconciler.resources import options, resource
@@ -109,16 +109,17 @@ class Account(resource.Resource):
                 destroys=True,
             )
         elif seen["auth"] != wanted:
+            expired = options.expired(seen["limits"])
             yield Change(
                 step="",
                 resource=self.kind,
                 name=self.name,
                 action="repair",
-                before={"auth": seen["auth"]},
+                before={"auth": seen["auth"], **({"expired": True} if expired else {})},
                 after={"auth": wanted},
                 summary=f"set the password of {self.user}@{self.host} again as it was delivered",
                 reason="the account's password or plugin was changed on the server",
-                undo="set the former password hash again",
+                undo=f"set the former password hash again{', expired as it was' * expired}",
                 details=(("password", "changed on the server", "as delivered"),),
             )
 
@@ -159,7 +160,7 @@ class Account(resource.Resource):
 
     @classmethod
     def undo(cls, change: Change, session: Session) -> None:
-        """Drop what was created, or set the former hash."""
+        """Drop what was created, or set the former hash, which counts anew unless it is made to expire once more."""
         server, user, host = split(change.name)
         admin, account = session.admin(server), names.account(user, host)
         if change.before is None:
@@ -169,20 +170,24 @@ class Account(resource.Resource):
                 admin.run(f"DROP USER IF EXISTS {account}")
             return
         found = census.Census(admin, [], [user]).accounts.get((user, host))
-        auth = listed(found.auth) if found else None
-        if auth == (change.after or {})["auth"]:
-            admin.run(f"ALTER USER {account} {_identified(change.before['auth'])}")
-        elif auth != change.before["auth"]:
+        if found is None or listed(found.auth) not in ((change.after or {})["auth"], change.before["auth"]):
             raise resource.Foreign(change, "the account's password was changed by somebody else meanwhile")
+        if not _is_as_before(found, change.before):
+            expire = " PASSWORD EXPIRE" if change.before.get("expired") else ""
+            admin.run(f"ALTER USER {account} {_identified(change.before['auth'])}{expire}")
 
     @classmethod
     def undone(cls, change: Change, session: Session) -> bool:
-        """Whether the account is gone, or has its former hash."""
+        """Whether the account is gone, or has its former hash, and no valid password if it had none."""
         server, user, host = split(change.name)
         found = census.Census(session.admin(server), [], [user]).accounts.get((user, host))
         if change.before is None or found is None:
             return change.before is None and found is None
-        return bool(listed(found.auth) == change.before["auth"])
+        return _is_as_before(found, change.before)
+
+
+def _is_as_before(found: accounts.Account, before: Mapping[str, Any]) -> bool:
+    return listed(found.auth) == before["auth"] and (options.expired(found.limits) or not before.get("expired"))
 
 
 def address(server: str, user: str, host: str) -> str:

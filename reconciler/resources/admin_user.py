@@ -15,7 +15,7 @@ from reconciler.model.secret import Secret
 from reconciler.model.server import Server
 from reconciler.ports.mysql import names, rows
 from reconciler.ports.session import Session
-from reconciler.resources import resource
+from reconciler.resources import resource, row_images
 from reconciler.resources.sight import Sight
 
 
@@ -47,7 +47,10 @@ class AdminUser(resource.Resource):
         return f"{self.server.name}/{self.database}/{self.table}"
 
     def observe(self, sight: Sight) -> State:
-        """The whole row, or the followed columns as recorded; None if it is not there."""
+        """The followed columns, read or as recorded; None if the row is not there.
+
+        What else it holds is the person's, and is only told by a digest.
+        """
         if self.fresh:
             return None
         if not sight.inside and self.fact.get("follows") == dict(self.follows):
@@ -60,7 +63,11 @@ class AdminUser(resource.Resource):
             key=self.key,
             hidden=[self.hash_column],
         )
-        return {"row": found[0]} if found else None
+        if not found:
+            return None
+        turning = sight.turning(self.server, self.database, self.table)
+        row, rest = row_images.split(found[0], {*self.follows, *turning} - {self.hash_column})
+        return {"row": row, "rest": rest}
 
     def own(self, seen: State) -> State:
         """What follows the spec alone: the password, and whatever else the product keeps of a user, is not touched."""
@@ -80,6 +87,7 @@ class AdminUser(resource.Resource):
                 after={
                     "row": {**self.key, **wanted, **self.once, self.hash_column: self.secret.mark},
                     "key": dict(self.key),
+                    "marks": [self.hash_column],
                 },
                 summary=f"make the administrator {self._person()} with a one-time password",
                 reason="the tenant is new" if self.fresh else "the administrator is gone from the tenant's users",
@@ -94,7 +102,7 @@ class AdminUser(resource.Resource):
                 resource=self.kind,
                 name=self.name,
                 action="update",
-                before={"row": dict(row)},
+                before={"row": dict(row), "rest": seen.get("rest", "")},
                 after={"row": wanted, "key": dict(self.key)},
                 summary=f"let the administrator {self._person()} follow the spec ({', '.join(differing)})",
                 reason="the spec and the tenant's users differ",
@@ -105,57 +113,53 @@ class AdminUser(resource.Resource):
     def do(self, change: Change, session: Session) -> resource.Facts:
         """Insert or update the row."""
         admin, target = session.admin(self.server.name), names.qualified(self.database, self.table)
-        after = change.after or {}
+        image = _image(change)
 
         def moves() -> list[rows.Move]:
-            was = (change.before or {}).get("row")
-            now = rows.fetch(admin, target, list(was or self.key), self.key)
-            if not self.fresh and not _as_before(now, was):
-                raise errors.StepFailed(f"the administrator {self._person()} was changed by somebody else meanwhile")
-            return [rows.Move(self.key, now, after["row"])]
+            now = rows.fetch(admin, target, [*self.key, *(image.before or ())], self.key)
+            if not self.fresh and not row_images.unmoved(image, now):
+                raise errors.MovedMeanwhile(
+                    f"the administrator {self._person()} was changed by somebody else meanwhile"
+                )
+            return [rows.Move(self.key, now, image.after)]
 
         rows.bring(admin, target, moves, alone=self.fresh)
         return {"follows": dict(self.follows)}
 
     @classmethod
     def undo(cls, change: Change, session: Session) -> None:
-        """Put the former values back, or delete what was made."""
-        before, after = change.before or {}, change.after or {}
-        if before.get("fresh"):
+        """Put the former values back, or delete what was made; a password that is not the first one is never lost."""
+        if (change.before or {}).get("fresh"):
             return
         server, database, table = change.name.split("/", 2)
         admin, target = session.admin(server), names.qualified(database, table)
 
         def attempt() -> None:
-            now = rows.fetch(admin, target, list({**after["row"], **(before["row"] or {})}), after["key"])
-            if _as_before(now, before["row"]):
-                return
-            if now is not None and rows.alike(now, after["row"]):
-                rows.put(admin, target, after["key"], now=now, then=before["row"])
-            else:
-                raise resource.Foreign(change, "the administrator's row was changed by somebody else meanwhile")
+            (way,) = row_images.ways_back(admin, database, table, [_image(change)])
+            if way.mixed:
+                said = "the administrator was made anew and changed by somebody else since"
+                raise resource.Foreign(change, said, row_images.CLEAR)
+            if way.move is not None:
+                rows.put(admin, target, way.move.key, now=way.move.now, then=way.move.then)
 
         admin.atomically(attempt)
 
     @classmethod
     def undone(cls, change: Change, session: Session) -> bool:
-        """Whether the row is as it was."""
-        before, after = change.before or {}, change.after or {}
-        if before.get("fresh"):
+        """Whether nothing of the change is in the row."""
+        if (change.before or {}).get("fresh"):
             return True
         server, database, table = change.name.split("/", 2)
-        admin, target = session.admin(server), names.qualified(database, table)
-
-        def attempt() -> bool:
-            return _as_before(
-                rows.fetch(admin, target, list(before["row"] or after["row"]), after["key"]), before["row"]
-            )
-
-        return admin.atomically(attempt)
+        admin = session.admin(server)
+        return admin.atomically(lambda: row_images.ways_back(admin, database, table, [_image(change)])[0].nothing)
 
     def _person(self) -> str:
         return ", ".join(str(value) for value in self.follows.values())
 
 
-def _as_before(now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> bool:
-    return now is None if before is None else rows.alike(now, before)
+def _image(change: Change) -> row_images.Image:
+    before, after = change.before or {}, change.after or {}
+    row = after["row"]
+    # Older journals don't name the column of the hash, which is drawn and so is nobody else's.
+    marks = after.get("marks", [column for column, value in row.items() if str(value).startswith("$argon2")])
+    return row_images.Image(after["key"], before.get("row"), row, before.get("rest", ""), tuple(marks))

@@ -56,8 +56,10 @@ class Events(resource.Resource):
         look = sight.census(self.server)
         seen: dict[str, Any] = {"events": dict(look.events.get(self.database, {}))}
         found = look.accounts.get((self.owner, self.host))
-        if found is not None and (obstacles := options.obstacles(found.limits, self.server, self.owner, self.host)):
-            seen["obstacles"] = obstacles
+        if found is not None:
+            renewed = found.auth != {(account.PLUGIN, self.secret.mark)}
+            obstacles = options.obstacles(found.limits, self.server, self.owner, self.host, renewed=renewed)
+            seen |= {"obstacles": obstacles} if obstacles else {}
         if not self.enabled and any(seen["events"].values()) and not (found is not None and self._may_run(look, found)):
             seen["others"] = [
                 [census.text(event), census.text(definer)]

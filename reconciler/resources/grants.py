@@ -13,8 +13,8 @@ from typing import ClassVar
 from reconciler import errors
 from reconciler.model.change import Change, State
 from reconciler.model.server import Server
-from reconciler.ports.mysql import census, names
-from reconciler.ports.mysql.connection import DENIED
+from reconciler.ports.mysql import census, names, routines
+from reconciler.ports.mysql.connection import DENIED, Connection
 from reconciler.ports.mysql.privileges import GRANT_OPTION
 from reconciler.ports.session import Session
 from reconciler.resources import account, resource
@@ -45,7 +45,8 @@ class Grants(resource.Resource):
     def observe(self, sight: Sight) -> State:
         """By level, the account's privileges; what ALL means on this server; roles, and who may act as whom.
 
-        Also what every account of the server may do, and which levels are out of the reach of the account that looks.
+        Also what every account of the server may do, and which levels are out of the reach of the account that looks,
+        or of any REVOKE.
         """
         look, mine = sight.census(self.server), (self.user, self.host)
         links = [
@@ -59,7 +60,7 @@ class Grants(resource.Resource):
             "all": sorted(look.privileges_of_all),
             "links": [[_linked(link), _unlinking(link)] for link in links],
             "everybodys": [[reach.said, reach.statement] for reach in look.everybodys],
-            "beyond": self._beyond(sight, found),
+            "beyond": sorted({*self._beyond(sight, found), *self._unfound(look, found)}),
         }
 
     def diff(self, seen: State) -> Iterator[Change]:
@@ -178,6 +179,15 @@ class Grants(resource.Resource):
             if any(not sight.may(self.server, database, entry) for entry in {*found[level], GRANT_OPTION})
         ]
 
+    def _unfound(self, look: census.Census, found: Levels) -> Iterator[str]:
+        """The levels of routines that are not in the database by the name that the server keeps of them."""
+        for level in found:
+            kind, database, object_ = level.split("/", 2)
+            if kind == "routine" and database == self.database and not routines.findable(database, object_):
+                there = {routine.casefold() for routine in look.routines.get(database, ())}
+                if object_.casefold() not in there:
+                    yield level
+
 
 def everybodys(server: str, reaches: Sequence[Sequence[str]]) -> errors.IsolationFault:
     """What is said of a server on which everybody may do something: in words, and the statements that end it."""
@@ -208,17 +218,32 @@ def _set(session: Session, name: str, old: Levels, new: Levels) -> None:
         extra = set(old.get(level, ())) - set(new.get(level, ()))
         if extra:
             try:
-                admin.run(f"REVOKE {_spoken(extra)} ON {_target(level)} FROM {who}")
+                _revoke(admin, extra, level, who)
             except errors.StatementFailed as error:
-                if error.errno in DENIED:
+                if error.errno in DENIED or (error.errno in routines.UNFOUND and not level.isascii()):
                     advice = f"As an administrator run: {_revocation(extra, level, user, host)}"
                     raise errors.StatementFailed(error.message, errno=error.errno, advice=advice) from error
                 raise
     for level in sorted(new):
         missing = set(new[level]) - set(old.get(level, ()))
         if missing:
-            option = " WITH GRANT OPTION" if GRANT_OPTION in missing else ""
-            admin.run(f"GRANT {_spoken(missing - {GRANT_OPTION}) or 'USAGE'} ON {_target(level)} TO {who}{option}")
+            _grant(admin, missing, level, who)
+
+
+def _grant(admin: Connection, privileges: set[str], level: str, who: str) -> None:
+    option = " WITH GRANT OPTION" if GRANT_OPTION in privileges else ""
+    admin.run(f"GRANT {_spoken(privileges - {GRANT_OPTION}) or 'USAGE'} ON {_target(level)} TO {who}{option}")
+
+
+def _revoke(admin: Connection, privileges: set[str], level: str, who: str) -> None:
+    statement = f"REVOKE {_spoken(privileges)} ON {_target(level)} FROM {who}"
+    try:
+        admin.run(statement)
+    except errors.StatementFailed as error:
+        if error.errno not in routines.UNFOUND or level.isascii():
+            raise
+        _grant(admin, privileges, level, who)  # from when on the server finds it again: see ``routines``
+        admin.run(statement)
 
 
 def _linked(link: census.Link) -> str:
@@ -235,13 +260,18 @@ def _unlinking(link: census.Link) -> str:
 
 def _revocable(level: str) -> bool:
     # Globally, or in a spelling whose wildcards are not escaped, grant option on a pattern does not suffice (1044).
-    kind, database, _ = level.split("/", 2)
+    kind, database, name = level.split("/", 2)
+    if kind == "routine":
+        return routines.grantable(name)
     return kind not in ("global", "database") or (
         database != "" and names.pattern(database.replace("\\", "")) == database
     )
 
 
 def _revocation(privileges: set[str], level: str, user: str, host: str) -> str:
+    kind, database, name = level.split("/", 2)
+    if kind == "routine" and not routines.findable(database, name):
+        return routines.deletion(user, host, database, name)
     return f"REVOKE {_spoken(privileges)} ON {_target(level)} FROM {names.account(user, host)};"
 
 
@@ -263,8 +293,7 @@ def _target(level: str) -> str:
         case "database":
             return "`" + database.replace("`", "``") + "`.*"
         case "routine":
-            kind, name = name.split(" ", 1)
-            return f"{kind} {names.qualified(database, name)}"
+            return routines.target(database, name)
         case _:
             return names.qualified(database, name)
 

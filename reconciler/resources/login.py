@@ -49,9 +49,11 @@ class Login(resource.Resource):
         found = sight.census(self.server).accounts.get((self.user, self.host)) if self.open else None
         if found is None:
             return None
-        obstacles = options.obstacles(found.limits, self.server, self.user, self.host)
+        delivered = found.auth == {(account.PLUGIN, self.secret.mark)}
+        # Another password is set again as it was delivered, and that before anybody logs in.
+        obstacles = options.obstacles(found.limits, self.server, self.user, self.host, renewed=not delivered)
         refused, number = "", 0
-        if self._tried(sight) and not found.locked and found.auth == {(account.PLUGIN, self.secret.mark)}:
+        if self._tried(sight) and not found.locked and delivered:
             refused, number = sight.log_in(self.server, self.user, self.secret, self.database)
         if number in options.EXPIRED and not obstacles:
             obstacles = [["its password has expired", options.renewal(self.user, self.host)]]

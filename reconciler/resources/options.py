@@ -25,6 +25,7 @@ _LIMITS: Final = {
 }
 _CERTIFICATE: Final = {"x509_issuer": "ISSUER", "x509_subject": "SUBJECT", "ssl_cipher": "CIPHER"}
 _TLS: Final = {1: "SSL", 2: "X509"}
+_EXPIRED: Final = "password_last_changed"
 
 
 def words(limits: Mapping[str, Any]) -> list[str]:
@@ -36,13 +37,25 @@ def words(limits: Mapping[str, Any]) -> list[str]:
     if "password_lifetime" in limits:
         days = limits["password_lifetime"]
         said.append(f"PASSWORD EXPIRE INTERVAL {days} DAY" if days else "PASSWORD EXPIRE NEVER")
-    if "password_last_changed" in limits:
+    if expired(limits):
         said.append("PASSWORD EXPIRE")
     return sorted(said)
 
 
-def obstacles(limits: Mapping[str, Any], server: Server, user: str, host: str) -> list[list[str]]:
-    """Why a login of ``user`` from here will be refused, each reason in words and with the statement that ends it."""
+def expired(limits: Mapping[str, Any]) -> bool:
+    """Whether somebody had the password expire."""
+    return _EXPIRED in limits
+
+
+def obstacles(
+    limits: Mapping[str, Any], server: Server, user: str, host: str, *, renewed: bool = False
+) -> list[list[str]]:
+    """Why a login of ``user`` from here will be refused, each reason in words and with the statement that ends it.
+
+    ``renewed`` says that the password will be set before that: then one that has expired counts again.
+    """
+    if renewed:
+        limits = {name: value for name, value in limits.items() if name != _EXPIRED}
     return [list(each) for each in _obstacles(limits, server, user, host)]
 
 
@@ -81,7 +94,7 @@ def _obstacles(limits: Mapping[str, Any], server: Server, user: str, host: str) 
         )
     if limits.get("max_user_connections", 0) < 0:
         yield "it is allowed no connection", f"ALTER USER {account} WITH MAX_USER_CONNECTIONS 0;"
-    if "password_last_changed" in limits:
+    if expired(limits):
         yield "its password has expired", renewal(user, host)
 
 

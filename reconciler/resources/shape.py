@@ -52,6 +52,11 @@ Findings = dict[tuple[str, str], str]
 
 _BY_CODE = {entry.code: entry for entry in drift.CLASSES}
 
+FORMAT = 2
+"""Of a recorded shape. Raised with every change of what is told of the same parts; where it is missing, it is 1, which
+did not tell yet whether a table has partitions."""
+_PARTITIONED = " PARTITIONED"
+
 
 def taken(connection: Connection, database: str) -> dict[str, Any]:
     """The shape of ``database`` as it is now, for the tenant's facts."""
@@ -64,6 +69,7 @@ def kept(found: anatomy.Anatomy) -> dict[str, Any]:
     parts = {**found.parts, "views": views}
     return {
         **({} if all(views.values()) else {"blind": True}),
+        "format": FORMAT,
         "server": found.version,
         "names": _said(census.fold([*parts["tables"], *parts["views"]])),
         "routines": _said(census.fold(parts["routines"])),
@@ -93,10 +99,10 @@ def seen(
         }
     found, unknown = Findings(), dict[tuple[str, str], None]()
     _names(sight, server, database, recorded, found, unknown)
-    stale = False
+    stale, told = False, recorded.get("format", 1)
     try:
         version = sight.census(server).version
-        stale = version != recorded["server"] or "blind" in recorded
+        stale = version != recorded["server"] or "blind" in recorded or told != FORMAT
         if sight.deep:
             was = _unpacked(recorded["parts"])
             there = sight.anatomy(server, database)
@@ -106,9 +112,11 @@ def seen(
                 awake = sight.census(server).events.get(database, {}).get(event, False)
                 if awake and event in was["events"] and definer != owner:
                     found[drift.EVENT_DEFINER.code, f"event {event} runs as {definer} instead of {owner}"] = ""
-            if version == recorded["server"]:
+            if told > FORMAT:
+                unknown[_untold(database, "a newer version recorded it")] = None
+            elif version == recorded["server"]:
                 _views(sight, server, database, now["views"], was["views"], found, unknown)
-                _parts(now, was, found)
+                _parts(_as_told(now, was) if told < FORMAT else now, was, found)
             else:
                 unknown[_untold(database, f"it was taken on {recorded['server']}, and the server is {version}")] = None
             _compared(dict.fromkeys(was["triggers"], "triggers"), now["triggers"], "triggers", found)
@@ -198,6 +206,17 @@ def _views(
             found[drift.VIEW_CHANGED.code, f"view {name} was changed"] = ""
     if untold := [name for name in both if not was[name]]:
         unknown[_untold(database, f"the body of {', '.join(untold)} could not be seen when it was taken")] = None
+
+
+def _as_told(now: Mapping[str, Any], was: Mapping[str, Any]) -> dict[str, Any]:
+    """What there is now, as the first format would have told it of a table that it did not call partitioned."""
+    tables = {
+        name: table
+        if was["tables"].get(name, table)["is"].endswith(_PARTITIONED)
+        else {**table, "is": table["is"].removesuffix(_PARTITIONED)}
+        for name, table in now["tables"].items()
+    }
+    return {**now, "tables": tables}
 
 
 def _parts(now: Mapping[str, Any], was: Mapping[str, Any], found: Findings) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -26,6 +26,8 @@ from reconciler.ports.session import Place
 Seen = TypeVar("Seen")
 _FEW: Final = 64
 """So many tenants are looked for in a folder one by one."""
+_MANY: Final = 50_000
+"""So many tenants a central database may have of which nobody has told how many they are."""
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class Sight:
     _folders: list[Mapping[str, os.stat_result]] = field(default_factory=list)
     _shelves: list[Mapping[str, os.stat_result]] = field(default_factory=list)
     _locked: set[tuple[str, str]] = field(default_factory=set)
+    _turning: dict[tuple[str, str, str], Collection[str]] = field(default_factory=dict)
     _guard: threading.RLock = field(default_factory=threading.RLock)
 
     def census(self, server: Server) -> census.Census:
@@ -165,13 +168,27 @@ class Sight:
 
     @property
     def registered(self) -> Collection[str]:
-        """Who was met in the central database, as far as this look has read it: nobody if not of ``everybody``."""
+        """Who is in the central database: nobody if this look is not at ``everybody``, or can't see it.
+
+        Where no tenant has had its rows looked at, as when all are held, that is asked for here.
+        """
         with self._guard:
             if not self.everybody:
                 return set()
-            if self._told is not None:
-                return {tenant for digests in self._told.values() for tenant in digests}
-            return self._central[0].tenants if self._central else set()
+            try:
+                told = self._told if self._central else self._tell(_MANY)
+                if told is None:
+                    return self.central.tenants
+            except (errors.CentralDamaged, census.Unseen):
+                return set()
+            return {tenant for digests in told.values() for tenant in digests}
+
+    def _tell(self, tenants: int) -> view.Digests | None:
+        """The digests of all central rows, of so many ``tenants`` or fewer. Errors: as for ``view.look``."""
+        if not self._digests:
+            connection = self.connection(self.central_server)
+            self._digests.append(self._whole(lambda: view.digests(connection, self.place.central_database, tenants)))
+        return self._digests[0]
 
     @property
     def _told(self) -> view.Digests | None:
@@ -193,10 +210,7 @@ class Sight:
         with self._guard:
             if self._central or (self.tenants is not None and len(self.tenants) <= census.NARROW):
                 return self.central.told(table, tenant)
-            if not self._digests:
-                connection, many = self.connection(self.central_server), len(self.tenants or ())
-                self._digests.append(self._whole(lambda: view.digests(connection, self.place.central_database, many)))
-            if (found := self._digests[0]) is None:
+            if (found := self._tell(len(self.tenants or ()))) is None:
                 return self.central.told(table, tenant)
             return found[table].get(tenant, "")
 
@@ -237,40 +251,48 @@ class Sight:
     ) -> list[dict[str, Any]]:
         """Rows of a tenant's table as plain values by column: all of them, or those with ``key``.
 
-        ``whole`` rows have every column that can be written, so that a change can put them back; after the last change
-        they too have only those that are ``needed``. ``hidden`` columns have to be there, and their values are nobody's
-        business.
+        ``whole`` rows have every column that can be written, so that it can be told later whether anybody changed them;
+        after the last change they too have only those that are ``needed``. ``hidden`` columns have to be there, and
+        their values are nobody's business: whoever asked keeps none of them.
         Errors: ``census.Unseen``; ``SchemaDrifted`` if a whole row lacks a column; ``StatementFailed``.
         """
         columns = [*needed, *hidden]
         if whole and not self.last:
             columns = self._columns(server, database, table, columns)
-        where = " AND ".join(f"{names.identifier(column)} = %s" for column in key or {})
-        found = self.rows(
-            server,
-            f"SELECT {', '.join(map(names.identifier, columns))} FROM {names.qualified(database, table)}"
-            f"{f' WHERE {where}' if where else ''}",
-            tuple((key or {}).values()),
-            database=database,
-        )
+        statement = f"SELECT {', '.join(map(names.identifier, columns))} FROM {names.qualified(database, table)}"
+        if key:
+            where = " AND ".join(f"{names.among_parameters(names.identifier(column))} = %s" for column in key)
+            statement = f"{names.among_parameters(statement)} WHERE {where}"
+        found = self.rows(server, statement, tuple((key or {}).values()), database=database)
         return [dict(zip(columns, map(rows.plain, row), strict=True)) for row in found]
 
     def _columns(self, server: Server, database: str, table: str, needed: Collection[str]) -> list[str]:
-        """The columns of a table that can be written; an image of a row has all of them.
-
-        Some change by themselves with every UPDATE (ON UPDATE CURRENT_TIMESTAMP), and have to be put back too.
-        """
-        found = self.rows(
-            server,
-            "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s "
-            "AND IS_GENERATED = 'NEVER' ORDER BY ORDINAL_POSITION",
-            (database, table),
-        )
+        """The columns of a table that can be written."""
+        found = [rows.column(row) for row in self.rows(server, rows.COLUMNS, (database, table))]
         if not found:  # the server itself says whether the table is gone or may not be seen
             self.rows(server, f"SELECT 1 FROM {names.qualified(database, table)} LIMIT 0")
-        columns = [str(row[0]) for row in found]
+        columns = [column.name for column in found]
         complete(server, database, table, columns, needed)
+        self._turning[server.name, database, table] = {column.name for column in found if column.turns}
         return columns
+
+    def turning(self, server: Server, database: str, table: str) -> Collection[str]:
+        """The columns of a table that change by themselves with every UPDATE (ON UPDATE CURRENT_TIMESTAMP), and have to
+        be put back too; none unless whole rows of it were read.
+        """
+        return self._turning.get((server.name, database, table), ())
+
+    def holders(
+        self, server: Server, database: str, table: str, keys: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any] | None]:
+        """For each key the same columns of the row that has it to the server; None where there is none.
+
+        Errors: ``census.Unseen``; ``StatementFailed`` if the server can't compare.
+        """
+        target, columns = names.qualified(database, table), list(keys[0])
+        return rows.holders(
+            lambda asked, given: self.rows(server, asked, given, database=database), target, columns, keys
+        )
 
     def may(self, server: Server, database: str, privilege: str) -> bool:
         """Whether the account that looks has ``privilege`` on ``database``: else what it does not see may be there."""

@@ -80,6 +80,7 @@ def examine(
                 taken(item, verdict)
     except errors.ScriptRefused as refused:
         tally.refuse(errors.Fault(refused.where or errors.Where(file), refused.message, "unreadable", refused.next))
+    tally.tidy = tally.tidy and not wall.locking
     return tally.report()
 
 

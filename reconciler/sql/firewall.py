@@ -46,11 +46,13 @@ class Firewall:
     ``database`` is the one name that may stand before a dot (None: none may). ``mapping`` is the database that the
     dump was made of: what only makes, drops, alters or chooses it is skipped, since the tenant's database takes its
     place (in any case, for on some systems it makes no difference); ``rewrite.for_tenant`` takes its name out of the
-    other statements. A statement that stands in a versioned comment for MySQL alone is skipped too.
+    other statements. A statement that stands in a versioned comment for MySQL alone is skipped too. ``locking`` becomes
+    true once something was made that uses named locks, since whatever comes behind may run it.
     """
 
     database: str | None = None
     mapping: str | None = None
+    locking: bool = False
     _procedures: routines.Routines = field(default_factory=routines.Routines)
 
     def judge(self, item: script.Item) -> Verdict:
@@ -72,6 +74,7 @@ class Firewall:
         fault = _inside(item, parsed, self.database, self.mapping)
         if fault is None:
             self._procedures.learn(parsed)
+            self.locking = self.locking or (parsed.kind in rules.DEFERRED and rules.uses_named_locks(parsed))
         return Verdict(fault, parsed=parsed)
 
     def _command(self, item: script.ClientCommand) -> Verdict:

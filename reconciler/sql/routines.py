@@ -1,7 +1,8 @@
 """Which procedures a script may CALL: those that it made itself, if their text says all that they do.
 
 A CALL runs statements that the firewall does not see where it stands. It saw them where the procedure was made, unless
-they are put together while it runs (PREPARE, EXECUTE), or call one of which that is true.
+they are put together while it runs (PREPARE, EXECUTE), or call one of which that is true. What may stand in a body and
+not in a script, named locks, may not be called either.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Routines:
 
     def _says_all(self, parsed: statement.Parsed) -> bool:
         text, _ = rules.shape(parsed.tokens)
-        if _DYNAMIC.search(text):
+        if _DYNAMIC.search(text) or rules.uses_named_locks(parsed):
             return False
         for piece in text.split(b";"):
             found = _PASSWORD.search(piece)

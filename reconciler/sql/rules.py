@@ -8,7 +8,7 @@ break or a versioned comment between two words hides nothing, and a column calle
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,6 +46,11 @@ _GTID = Rule(
     "global",
     "sets the replication state of a whole MySQL server",
     "Dump with --set-gtid-purged=OFF, or take the line out.",
+)
+_LOCK = Rule(
+    "lock",
+    "takes or gives back a named lock, and by one the import itself is fenced",
+    "Take it out; in the body of a routine, a trigger or an event it may stay.",
 )
 _CHARSET = Rule(
     "charset",
@@ -92,8 +97,9 @@ REFUSED: Final = {
     Kind.SET_STATEMENT: Rule("dynamic", "runs another statement inside SET", "Write the statement itself."),
     Kind.CALL: Rule(
         "call",
-        "runs a procedure that the script has not made before, or whose own statements are not all written in it",
-        "Make the procedure in the script, without PREPARE and EXECUTE, or write the statements themselves.",
+        "runs a procedure that the script has not made before, or whose own statements are not all written in it, or "
+        "that takes or gives back named locks",
+        "Make the procedure in the script, without PREPARE, EXECUTE and GET_LOCK, or write the statements themselves.",
     ),
     Kind.ALTER_EVENT: Rule(
         "event", "changes an event, which must sleep until the tenant is ready", "Put it into CREATE EVENT."
@@ -162,6 +168,15 @@ def _compiled(phrases: Iterable[tuple[bytes, Rule]]) -> tuple[tuple[re.Pattern[b
     return tuple((re.compile(rb"(?<![^ ])" + pattern), rule) for pattern, rule in phrases)
 
 
+_LOCKING: Final = re.compile(rb"(?<![^ ])`?(?:GET_LOCK|RELEASE_LOCK|RELEASE_ALL_LOCKS) \(")
+# Behind these a name is a table's, a view's, a key's or a routine's own, and a bracket opens its columns or parameters.
+_NAMES_FOLLOW: Final = frozenset(
+    b"TABLE EXISTS VIEW INTO INSERT REPLACE IGNORE KEY INDEX UNIQUE FULLTEXT SPATIAL REFERENCES WITH RECURSIVE "
+    b"PROCEDURE FUNCTION".split()
+)
+DEFERRED: Final = statement.COMPOUND | {Kind.CREATE_VIEW, Kind.ALTER_VIEW}
+"""Kinds of which most is only run when somebody uses what they make."""
+
 _PHRASES: Final = _compiled(_ANYWHERE)
 _SET_PHRASES: Final = _compiled((*_ANYWHERE, *_IN_SET))
 
@@ -207,9 +222,30 @@ def _plain(text: bytes) -> bytes:
 
 
 def phrases(parsed: statement.Parsed) -> Iterator[tuple[int, Rule]]:
-    """The phrases that the statement holds: the index of the token where each begins, and the rule."""
+    """The phrases that the statement holds: the index of the token where each begins, and the rule.
+
+    Named locks are the tenant's own business where only its application will take them. An import that runs such a
+    body all the same, by a trigger or a function, is not gone on with in the session that it leaves (``tidy``).
+    """
     text, starts = shape(parsed.tokens)
     index_at = {start: index for index, start in enumerate(starts)}
     for pattern, rule in _SET_PHRASES if parsed.kind is Kind.SET else _PHRASES:
         for found in pattern.finditer(text):
             yield index_at.get(found.start(), 0), rule
+    if parsed.kind not in DEFERRED:
+        yield from ((index, _LOCK) for index in _locking(parsed, text, index_at))
+
+
+def uses_named_locks(parsed: statement.Parsed) -> bool:
+    """Whether a function for named locks is called anywhere in the statement."""
+    text, starts = shape(parsed.tokens)
+    return any(True for _ in _locking(parsed, text, {start: index for index, start in enumerate(starts)}))
+
+
+def _locking(parsed: statement.Parsed, text: bytes, index_at: Mapping[int, int]) -> Iterator[int]:
+    for found in _LOCKING.finditer(text):
+        index = index_at.get(found.start(), 0)
+        before = parsed.tokens[index - 1] if index else None
+        named = parsed.kind is Kind.CREATE_INDEX or (before and before.word in _NAMES_FOLLOW)
+        if not named and not (before and before.text == b"."):
+            yield index

@@ -178,12 +178,14 @@ def _rows(quoting: lexer.Quoting) -> re.Pattern[bytes]:
     pieces = (
         rb"[\s,()=\d+.]++",
         rb"(?:_[A-Za-z0-9]++\s*+|[nNxXbB])?(?:%b)" % strings,
-        rb"(?!(?i:SELECT|WITH|TABLE|FROM|INTO|LOAD_FILE|EXECUTE)(?![\w$]))[A-Za-z_][\w$]*+(?!\s*+[.'\x80-\xff])",
+        rb"(?!(?i:%b)(?![\w$]))[A-Za-z_][\w$]*+(?!\s*+[.'\x80-\xff])" % _NO_ROWS,
         rb"-(?!-)",
     )
     return re.compile(rb"(?:%b)%b" % (b"|".join(pieces), lexer.ANY), re.DOTALL)
 
 
+# With one of these words an INSERT is more than rows.
+_NO_ROWS: Final = rb"SELECT|WITH|TABLE|FROM|INTO|LOAD_FILE|EXECUTE|GET_LOCK|RELEASE_LOCK|RELEASE_ALL_LOCKS"
 _HEAD_OF_ROWS = re.compile(
     rb"(?:INSERT|REPLACE)\s++(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\s++)*(?:INTO\s++)?"
     rb"(?:`[^`]++`|[A-Za-z_$][\w$]*+)\s*+(?:\((?:[\s,]++|`[^`]++`|[\w$]++)*\)\s*+)?VALUES?(?=[\s(])",

@@ -39,7 +39,7 @@ def test_where_everything_is_there_the_doctor_is_content(served: servers.Server,
 
 
 def test_a_central_database_that_lost_a_part_is_named(served: servers.Server, said: Said) -> None:
-    assert "the next apply will make" in _checks(said)[1]["central database"]["message"]
+    assert "the first apply makes it" in _checks(said)[1]["central database"]["message"]
     assert said("apply", "--yes")[0] == 0
     status, found = _checks(said)
     assert (status, found["central database"]["health"]) == (0, "ok")

@@ -213,7 +213,7 @@ def test_a_table_of_a_tenant_is_corrected_in_one_transaction(bench: Bench) -> No
 @pytest.mark.parametrize(
     "meanwhile",
     [
-        pytest.param("UPDATE agenda_bulk.things SET active = 0 WHERE code = 'here'", id="changed"),
+        pytest.param("UPDATE agenda_bulk.things SET said = 'others' WHERE code = 'here'", id="changed"),
         pytest.param("DELETE FROM agenda_bulk.things WHERE code = 'here'", id="deleted"),
         pytest.param("INSERT INTO agenda_bulk.things (code, said) VALUES ('code-0149', 'hello')", id="made"),
         pytest.param(
@@ -227,9 +227,18 @@ def test_a_row_that_somebody_else_changed_meanwhile_stops_all_of_them(bench: Ben
     change = bench.planned(seeds)
     bench.server.sql(meanwhile)
     stood = bench.stored()
-    with pytest.raises(errors.StepFailed, match="changed by somebody else meanwhile"):
+    with pytest.raises(errors.MovedMeanwhile, match="changed by somebody else meanwhile"):
         seeds.do(change, bench.session)
     assert bench.stored() == stood
+
+
+def test_what_the_product_does_not_write_is_in_nobodys_way(bench: Bench) -> None:
+    bench.server.sql("INSERT INTO agenda_bulk.things (code, said) VALUES ('here', 'theirs')")
+    seeds = bench.seeds({"here": "ours"})
+    change = bench.planned(seeds)
+    bench.server.sql("UPDATE agenda_bulk.things SET day = '2027-01-01'")
+    seeds.do(change, bench.session)
+    assert bench.server.sql("SELECT said, CAST(day AS CHAR) FROM agenda_bulk.things") == [("ours", "2027-01-01")]
 
 
 def test_a_key_that_is_another_row_s_key_to_the_server_is_refused_with_all_of_its_table(bench: Bench) -> None:
@@ -257,16 +266,79 @@ def test_an_undo_puts_every_row_back(bench: Bench) -> None:
         assert SeedRows.undone(change, bench.session)
 
 
-def test_an_undo_leaves_all_rows_where_somebody_else_changed_one(bench: Bench) -> None:
-    seeds = bench.seeds(many(120))
-    change = bench.planned(seeds)
+def test_an_undo_leaves_the_row_that_somebody_else_changed_and_says_which(bench: Bench) -> None:
+    rows_wanted = tuple({"code": code, "said": said, "price": "1.5"} for code, said in many(120).items())
+    seeds = SeedRows(bench.spec, DATABASE, "things", ("code",), rows_wanted, "if-absent", False, {})
+    change = next(seeds.diff({"rows": {}}))
     seeds.do(change, bench.session)
     bench.server.sql("UPDATE agenda_bulk.things SET said = 'theirs' WHERE code = 'code-0110'")
-    stood = bench.stored()
-    with pytest.raises(resource.Foreign, match="code-0110"):
-        SeedRows.undo(change, bench.session)
-    assert bench.stored() == stood
+    for _ in range(2):
+        with pytest.raises(resource.Foreign, match="code-0110") as found:
+            SeedRows.undo(change, bench.session)
+        assert "reconcile recover" in found.value.leftover.clear
+        assert bench.stored() == [("code-0110", "theirs")]
+        assert not SeedRows.undone(change, bench.session)
+    bench.server.sql("DELETE FROM agenda_bulk.things")
+    SeedRows.undo(change, bench.session)
+    assert SeedRows.undone(change, bench.session)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param({"said": "theirs"}, id="with other values"),
+        pytest.param({"said": "theirs", "price": None}, id="with what any row has"),
+        pytest.param({"said": "OURS"}, id="with the same in capitals"),
+    ],
+)
+def test_an_undo_leaves_a_row_that_has_nothing_but_the_key_of_the_one_that_was_added(
+    bench: Bench, row: dict[str, Any]
+) -> None:
+    wanted = ({"code": "a", "said": "ours", "price": None, "active": True},)
+    seeds = SeedRows(bench.spec, DATABASE, "things", ("code",), wanted, "if-absent", False, {})
+    change = next(seeds.diff({"rows": {}}))
+    columns = {"code": "A", **row}
+    bench.server.sql(
+        f"INSERT INTO agenda_bulk.things ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})",
+        *columns.values(),
+    )
+    SeedRows.undo(change, bench.session)
+    assert SeedRows.undone(change, bench.session)
+    assert bench.stored() == [("A", row["said"])]
+
+
+def test_an_undo_knows_a_row_in_whatever_form_the_server_keeps_its_values(bench: Bench) -> None:
+    wanted = ({"code": "a", "day": "2027-1-1", "price": "1.5", "raw": "ñ", "said": {"b": 1, "a": []}, "active": True},)
+    seeds = SeedRows(bench.spec, DATABASE, "things", ("code",), wanted, "if-absent", False, {})
+    change = next(seeds.diff({"rows": {}}))
+    seeds.do(change, bench.session)
     assert not SeedRows.undone(change, bench.session)
+    SeedRows.undo(change, bench.session)
+    assert bench.stored() == []
+
+
+def test_an_undo_puts_back_what_the_server_keeps_in_another_form(bench: Bench) -> None:
+    bench.server.sql("INSERT INTO agenda_bulk.things (code, day, price) VALUES ('a', '2026-12-31', 9)")
+    stood = bench.server.sql("SELECT * FROM agenda_bulk.things")
+    wanted = ({"code": "a", "day": "2027-1-1", "price": "1.5"},)
+    seeds = SeedRows(bench.spec, DATABASE, "things", ("code",), wanted, "enforce", False, {})
+    change = bench.planned(seeds)
+    seeds.do(change, bench.session)
+    assert bench.server.sql("SELECT * FROM agenda_bulk.things") != stood
+    SeedRows.undo(change, bench.session)
+    assert bench.server.sql("SELECT * FROM agenda_bulk.things") == stood
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["deleted", "changed again"])
+def test_an_undo_of_a_correction_leaves_what_somebody_else_made_of_it(bench: Bench, gone: bool) -> None:
+    bench.server.sql("INSERT INTO agenda_bulk.things (code, said) VALUES ('a', 'before')")
+    seeds = bench.seeds({"a": "ours"})
+    change = bench.planned(seeds)
+    seeds.do(change, bench.session)
+    bench.server.sql("DELETE FROM agenda_bulk.things" if gone else "UPDATE agenda_bulk.things SET said = 'theirs'")
+    SeedRows.undo(change, bench.session)
+    assert SeedRows.undone(change, bench.session)
+    assert bench.stored() == ([] if gone else [("a", "theirs")])
 
 
 def test_rows_of_a_new_table_are_undone_with_their_database(bench: Bench) -> None:

@@ -81,3 +81,14 @@ def test_a_hostile_string_is_refused_where_it_opens() -> None:
     # Four megabytes: a pattern that tried all ways through them would not come to an end.
     report = examine.examine(io.BytesIO(b"SELECT '" + b"\\'" * 2_000_000), "s.sql")
     assert report.refusals[0].where == errors.Where("s.sql", 1, 8)
+
+
+def test_a_session_is_not_gone_on_with_once_something_that_was_made_may_give_back_its_locks() -> None:
+    wall = firewall.Firewall()
+    for text, tidy in (
+        (b"CREATE TRIGGER g AFTER INSERT ON t FOR EACH ROW SET NEW.a = 1;", True),
+        (b"INSERT INTO t VALUES (1);", True),
+        (b"CREATE TRIGGER h AFTER INSERT ON t FOR EACH ROW SET NEW.a = RELEASE_ALL_LOCKS();", False),
+        (b"INSERT INTO t VALUES (1);", False),
+    ):
+        assert examine.examine(text, "s.sql", wall).tidy == tidy

@@ -71,6 +71,17 @@ ALLOWED = [
     b"CREATE TABLE t AS SELECT a, b FROM u",
     b"CREATE TABLE t (a geometry NOT NULL, SPATIAL KEY (a))",
     b"SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN",
+    b"CREATE PROCEDURE p() BEGIN DO GET_LOCK('x', 1); DELETE FROM t; DO RELEASE_LOCK('x'); END",
+    b"CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO BEGIN IF GET_LOCK('x', 0) THEN DO RELEASE_ALL_LOCKS(); END IF; END",
+    b"CREATE TRIGGER g AFTER INSERT ON t FOR EACH ROW SET @x = RELEASE_LOCK('x')",
+    b"CREATE FUNCTION f() RETURNS INT RETURN IS_USED_LOCK('x')",
+    b"CREATE VIEW v AS SELECT GET_LOCK('x', 0) AS x",
+    b"CREATE TABLE `get_lock` (a int, KEY `release_lock` (a))",
+    b"CREATE TABLE IF NOT EXISTS release_all_locks (a int)",
+    b"CREATE INDEX get_lock ON release_lock (a)",
+    b"INSERT INTO release_lock (a, get_lock) VALUES (1, 'RELEASE_ALL_LOCKS()')",
+    b"INSERT INTO `release_lock` (a) SELECT get_lock FROM t -- RELEASE_LOCK('x')",
+    b"SELECT IS_FREE_LOCK('x'), a.get_lock FROM a",
 ]
 
 
@@ -137,6 +148,17 @@ REFUSED = [
     (b"CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO ^SET^ GLOBAL x = 1", "global"),
     (b"CREATE PROCEDURE p() BEGIN ^KILL^ 5; END", "server"),
     (b"SELECT ^/*!99999 ' */^ 1 /* ' */", "murky"),
+    (b"SELECT ^RELEASE_ALL_LOCKS^()", "lock"),
+    (b"SELECT 1, ^`release_all_locks`^ ()", "lock"),
+    (b"DO ^Release_Lock^('x')", "lock"),
+    (b"SELECT ^GET_LOCK^('x', 1)", "lock"),
+    (b"SET @x = ^RELEASE_ALL_LOCKS^()", "lock"),
+    (b"SELECT /*!50003 ^release_lock^('x') */", "lock"),
+    (b"INSERT INTO t VALUES (1), (^release_all_locks^())", "lock"),
+    (b"INSERT INTO t (a) VALUES (1) ON DUPLICATE KEY UPDATE a = ^RELEASE_LOCK^('x')", "lock"),
+    (b"UPDATE t SET a = 1 WHERE ^GET_LOCK^('x', 1)", "lock"),
+    (b"CREATE TABLE t AS SELECT ^RELEASE_ALL_LOCKS^() AS x", "lock"),
+    (b"SELECT * FROM a JOIN b ON ^RELEASE_ALL_LOCKS^()", "lock"),
 ]
 
 

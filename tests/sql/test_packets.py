@@ -81,6 +81,11 @@ CALLED = {
         False,
     ),
     "sets its own password": (b"CREATE PROCEDURE p() BEGIN SET PASSWORD = PASSWORD('x'); END//CALL p()//", False),
+    "gives locks back": (b"CREATE PROCEDURE p() DO RELEASE_ALL_LOCKS()//CALL p()//", False),
+    "calls one that does so": (
+        b"CREATE PROCEDURE p() DO `release_lock` ('x')//CREATE PROCEDURE q() CALL p()//CALL q()//",
+        False,
+    ),
     "made again in another way": (
         b"CREATE PROCEDURE p() SELECT 1//CREATE OR REPLACE PROCEDURE p() EXECUTE IMMEDIATE @a//CALL p()//",
         False,

@@ -29,7 +29,7 @@ class World:
     dumps: Mapping[str, bytes]
     """Text of each database: tables, rows, views, routines, triggers, events."""
     accounts: Facts
-    """Plugins with hashes, locked, limits, TLS, default role of each account and role."""
+    """Plugins with hashes, locked, expired, limits, TLS, default role of each account and role."""
     grants: Facts
     """Privileges of each account at each level, roles and proxies, as sets."""
     files: Facts
@@ -88,7 +88,8 @@ def _accounts(server: servers.Server) -> dict[str, Any]:
     """Every account out of mysql.global_priv, without what changes by itself (dates, the server's version).
 
     Of two passwords that are both valid, `auth_or` holds the second; `{}` there stands for the first, and
-    stays behind when the second has been dropped.
+    stays behind when the second has been dropped. The date 0 says that a password was made to expire, and the
+    lifetime -1, as if there were none, that the server's default holds.
     """
     accounts = {}
     for host, user, text in server.sql("SELECT Host, User, Priv FROM mysql.global_priv"):
@@ -99,6 +100,8 @@ def _accounts(server: servers.Server) -> dict[str, Any]:
             "locked": bool(facts.get("account_locked", False)),
             "role": bool(facts.get("is_role", False)),
             "default role": facts.get("default_role", ""),
+            "expired": facts.get("password_last_changed") == 0,
+            "lifetime": facts.get("password_lifetime", -1),
             **{key: facts[key] for key in sorted(facts) if key.startswith(("max_", "ssl_", "x509_"))},
         }
     return accounts

@@ -135,14 +135,14 @@ def digests(connection: Connection, database: str, tenants: int) -> Digests | No
             f"IFNULL(CONCAT('=', LENGTH({column}), ':', {column}), '-')" for column in map(names.identifier, columns)
         )
         queries.append(
-            f"SELECT '{table}', COUNT(*), GROUP_CONCAT(SHA2(CONCAT({said}), 256), {own} SEPARATOR '\n') "
+            f"SELECT '{table}', COUNT(*), GROUP_CONCAT(SHA2(CONCAT({said}), 256), {own}, '\n' SEPARATOR '') "
             f"FROM {names.qualified(database, table)} GROUP BY MOD(CRC32({own}), {lines})"
         )
     found: dict[str, dict[str, list[str]]] = {table: {} for table in COLUMNS}
     for table, count, text in _asked(connection, database, " UNION ALL ".join(queries), "the central tables"):
-        told = text.split("\n") if isinstance(text, str) else []
-        if len(told) != int(count):
-            return None  # one that is longer than the server's group_concat_max_len is cut off
+        *told, rest = text.split("\n") if isinstance(text, str) else [""]
+        if rest or len(told) != int(count):
+            return None  # the server has cut it off, somewhere in a line or behind one
         for line in told:
             found[table].setdefault(line[_DIGITS:], []).append(line[:_DIGITS])
     return {table: {tenant: _joined(each) for tenant, each in mine.items()} for table, mine in found.items()}

@@ -24,7 +24,7 @@ _LENGTH = 8
 # binary, because information_schema takes names that differ in case only for one.
 _FOLDED = "LPAD(HEX(BIT_XOR(CAST(CONV(LEFT(MD5(JSON_ARRAY({})), 16), 16, 10) AS UNSIGNED))), 16, '0')"
 
-# The parts of a table by name, without that limit either.
+# The parts of a table by name. Of this the session's own group_concat_max_len is the limit, and max_allowed_packet.
 _TOGETHER = f"JSON_OBJECTAGG({{}}, LEFT({{}}, {_LENGTH}))"
 
 _PARTS = (
@@ -166,7 +166,8 @@ class Anatomy:
 def read(connection: mysql.Connection, databases: Collection[str]) -> dict[str, Anatomy]:
     """Each database's anatomy; an empty one where nothing is seen.
 
-    Errors: ``census.Unseen`` where the account may not read the system tables, or a table is being changed just now.
+    Errors: ``census.Unseen`` where the account may not read the system tables, a table is being changed just now, or
+    the server cuts its answer off.
     """
     wanted = frozenset(databases)
     few = sorted(wanted) if len(wanted) <= census.NARROW else None
@@ -188,7 +189,16 @@ def read(connection: mysql.Connection, databases: Collection[str]) -> dict[str, 
             case _:
                 table = one.tables.get(name)  # the columns of views come along, and follow from their bodies
                 if table is not None:
-                    table[_OF_TABLES[what]] = json.loads(said)
+                    table[_OF_TABLES[what]] = _together(said, _OF_TABLES[what], f"{database}.{name}")
+    return found
+
+
+def _together(said: str, what: str, table: str) -> dict[str, str]:
+    try:
+        found: dict[str, str] = json.loads(said)
+    except ValueError as error:  # the closing brace is cut off with the rest
+        what = f"the {what} of {table}, which are more than the server says in one answer"
+        raise census.Unseen(what, "a larger max_allowed_packet") from error
     return found
 
 

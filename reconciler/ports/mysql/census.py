@@ -17,7 +17,7 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.ports.mysql import connection as mysql
-from reconciler.ports.mysql import everybody, names, privileges
+from reconciler.ports.mysql import everybody, names, privileges, routines
 from reconciler.ports.mysql.accounts import Account, parsed
 from reconciler.ports.mysql.once import once
 
@@ -26,10 +26,6 @@ LEDGER = "_reconciler_migrations"
 
 NARROW = 200
 """Up to so many names a query lists them; above, it reads everything, which is cheaper than a longer list."""
-
-
-_columns_of_db: dict[tuple[str, str], tuple[str, ...]] = {}
-"""The columns of mysql.db as they were seen last, by a server's address and the version that it greets with."""
 
 
 class Unseen(Exception):
@@ -165,7 +161,10 @@ class Census:
                 may = privileges.GRANT_OPTION in grant.privileges
                 place = (grant.user, grant.host, grant.database, grant.object)
                 found.append(everybody.Reach(grant.kind, *place, may))
-        return sorted(reach for reach in found if not reach.installed)
+        found = [reach for reach in found if not reach.installed]
+        if any(reach.user == everybody.PUBLIC for reach in found) and not everybody.has_public(self.version):
+            found = [reach for reach in found if reach.user != everybody.PUBLIC]
+        return sorted(found)
 
     @once
     def _for_nobody(self) -> list[Grant]:
@@ -279,12 +278,10 @@ class Census:
 
     @once
     def _grant_columns(self) -> tuple[str, ...]:
-        greeting = str(self._connection.driver.get_server_info())  # type: ignore[no-untyped-call]
-        key = self._connection.server.address, greeting
-        if not (self._closer and key in _columns_of_db):
-            rows = self._rows("SHOW COLUMNS FROM mysql.db", (), "grants", "SELECT ON mysql.*")
-            _columns_of_db[key] = tuple(str(row[0]) for row in rows)
-        return _columns_of_db[key]
+        def ask(statement: str) -> list[tuple[Any, ...]]:
+            return self._rows(statement, (), "grants", "SELECT ON mysql.*")
+
+        return privileges.columns_of(self._connection, ask, again=not self._closer)
 
     def global_privileges(self, user: str, host: str) -> frozenset[str]:
         """The privileges that an account has on everything, GRANT OPTION among them."""
@@ -316,11 +313,13 @@ class Census:
         return [Grant(user, host, database, "", "database", held[said]) for user, host, database, said in rows]
 
     def _object_grants(self) -> list[Grant]:
-        return [
-            Grant(user, host, database, name, kind, privileges.listed(held))
-            for kind, user, host, database, name, held in self._finer
-            if kind in ("table", "routine")
-        ]
+        found = []
+        for kind, user, host, database, name, held in self._finer:
+            if kind == "routine":
+                database, name = routines.named(database), routines.named(name)
+            if kind in ("table", "routine"):
+                found.append(Grant(user, host, database, name, kind, privileges.listed(held)))
+        return found
 
     @once
     def _finer(self) -> list[tuple[str, ...]]:

@@ -1,7 +1,8 @@
 """One connection to a server, and what its errors mean.
 
 Every connection states its character set, sql_mode and lock_wait_timeout, because servers' defaults differ and the
-default for waiting on a metadata lock is a day (MariaDB Knowledge Base, "lock_wait_timeout").
+default for waiting on a metadata lock is a day (MariaDB Knowledge Base, "lock_wait_timeout"). One for scripts keeps the
+server's sql_mode, as with the official client.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ T = TypeVar("T")
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 600
 LOCK_WAIT_SECONDS = 10
-SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+# Not STRICT_TRANS_TABLES: that is strict for the first row only of a statement that fills a MyISAM or Aria table, and
+# stores something else in the rows behind it (Knowledge Base, "SQL_MODE").
+SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+GROUPED_BYTES = 16 * 1024 * 1024
+"""What GROUP_CONCAT and JSON_OBJECTAGG may give, as far as max_allowed_packet lets them: a server's own default may be
+so low that what is read by them is cut off."""
 
 # MariaDB error codes (Knowledge Base, "MariaDB Error Code Reference"); 2xxx come from the client.
 GONE = frozenset({0, 1053, 1077, 1079, 1152, 1184, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
@@ -35,6 +41,7 @@ DENIED = frozenset({1044, 1045, 1095, 1142, 1143, 1227, 1370, 1410})
 AGAIN = frozenset({1020, 1205, 1213})
 EXISTS = frozenset({1007, 1396})  # of CREATE DATABASE and CREATE USER
 ACCOUNT_LOCKED = 4151
+_OURS = f", time_zone='+00:00', sql_mode='{SQL_MODE}', group_concat_max_len={GROUPED_BYTES}"
 _TRIES = 8
 _LOOKED_AT = 1000  # of a statement, for its first words
 
@@ -57,6 +64,11 @@ class Connection:
     def thread(self) -> int:
         """The server's number for this connection, as in its process list."""
         return int(self._raw.thread_id())  # type: ignore[no-untyped-call]
+
+    @property
+    def greeting(self) -> str:
+        """The version as the server said it before the login."""
+        return str(self._raw.get_server_info())  # type: ignore[no-untyped-call]
 
     @property
     def driver(self) -> pymysql.connections.Connection[Any]:
@@ -214,8 +226,7 @@ def connect(
     options |= _tls(server)
     try:
         raw = _Driver(
-            f"lock_wait_timeout={LOCK_WAIT_SECONDS}"
-            + ("" if plain else f", time_zone='+00:00', sql_mode='{SQL_MODE}'"),
+            f"lock_wait_timeout={LOCK_WAIT_SECONDS}" + ("" if plain else _OURS),
             host=None if server.socket else server.host,
             port=server.port,
             user=name,

@@ -14,12 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.ports.mysql import names
+from reconciler.ports.mysql import names, privileges, routines
 from reconciler.ports.mysql.connection import Connection
 
 PUBLIC: Final = "PUBLIC"
 HOLDERS: Final = ("", PUBLIC)
-"""The users under which the grant tables keep it. No account and no role can be named so."""
+"""The users under which the grant tables keep it. No account can be named so, and from 10.11 on no role."""
+_SINCE: Final = (10, 11)
 GRANTING: Final = 1024
 """The bit of GRANT OPTION in an account's ``access`` (the server's ``privilege.h``)."""
 
@@ -27,35 +28,13 @@ _PLAYGROUND: Final = "test"
 _INSTALLED: Final = frozenset({_PLAYGROUND, rf"{_PLAYGROUND}\_%", f"{_PLAYGROUND}_%"})
 """The databases of those grants, as ``mysql.db`` has them."""
 
-_GIVING = (
-    "Select",
-    "Insert",
-    "Update",
-    "Delete",
-    "Create",
-    "Drop",
-    "Grant",
-    "References",
-    "Index",
-    "Alter",
-    "Create_tmp_table",
-    "Lock_tables",
-    "Create_view",
-    "Show_view",
-    "Create_routine",
-    "Alter_routine",
-    "Execute",
-    "Event",
-    "Trigger",
-    "Delete_history",
-)
 _ASKED = (
     "SELECT 'anonymous', User, Host, '', '', 0 FROM mysql.global_priv WHERE User = '' "
     "UNION ALL SELECT 'global', User, Host, '', '', (JSON_VALUE(Priv, '$.access') & 1024) <> 0 FROM mysql.global_priv "
     "WHERE User = 'PUBLIC' AND Host = '' AND JSON_VALUE(Priv, '$.access') <> 0 "
     "UNION ALL SELECT 'database', User, Host, Db, '', Grant_priv = 'Y' FROM mysql.db "
     "WHERE (User = '' OR (User = 'PUBLIC' AND Host = '')) "
-    f"AND 'Y' IN ({', '.join(f'{name}_priv' for name in _GIVING)}) "
+    "AND 'Y' IN ({}) "
     "UNION ALL SELECT 'table', User, Host, Db, Table_name, FIND_IN_SET('Grant', Table_priv) > 0 "
     "FROM mysql.tables_priv WHERE User = 'PUBLIC' AND Host = '' AND (Table_priv <> '' OR Column_priv <> '') "
     "UNION ALL SELECT 'routine', User, Host, Db, CONCAT(Routine_type, ' ', Routine_name), "
@@ -91,7 +70,7 @@ class Reach:
         """What it is, in words."""
         if self.kind == "role":
             return f"everybody has the role {self.object}, which was granted to PUBLIC"
-        kind, _, name = self.object.rpartition(" ") if self.kind == "routine" else ("", "", self.object)
+        kind, name = routines.parts(self.object) if self.kind == "routine" else ("", self.object)
         where = "*.*" if self.kind == "global" else f"{kind} {self.database}.{name or '*'}".strip()
         if self.user == PUBLIC:
             return f"everybody has privileges ON {where}, which were granted to PUBLIC"
@@ -107,9 +86,10 @@ class Reach:
                 target = "*.*"
             case "database":
                 target = "`" + self.database.replace("`", "``") + "`.*"
+            case "routine" if not routines.findable(self.database, self.object):
+                return routines.deletion(self.user, self.host, self.database, self.object)
             case "routine":
-                kind, name = self.object.split(" ", 1)
-                target = f"{kind} {names.qualified(self.database, name)}"
+                target = routines.target(self.database, self.object)
             case _:
                 target = names.qualified(self.database, self.object)
         if self.user != PUBLIC:
@@ -121,18 +101,28 @@ class Reach:
 
 
 def asked(connection: Connection) -> tuple[list[str], list[Reach]]:
-    """The hosts of anonymous accounts, and what everybody has beyond what servers are installed with; in one statement.
+    """The hosts of anonymous accounts, and what everybody has beyond what servers are installed with.
 
     Errors: ``StatementFailed``.
     """
     hosts, found = [], []
-    for row in connection.rows(_ASKED):
+    giving = privileges.columns(privileges.columns_of(connection))
+    for row in connection.rows(_ASKED.format(", ".join(map(names.identifier, giving)))):
         kind, user, host, database, name = map(_text, row[:5])
         if kind == "anonymous":
             hosts.append(host)
         else:
+            if kind == "routine":
+                database, name = routines.named(database), routines.named(name)
             found.append(Reach(kind, user, host, database, name, bool(int(row[5] or 0))))
-    return sorted(hosts), sorted(reach for reach in found if not reach.installed)
+    public = has_public(connection.greeting)
+    return sorted(hosts), sorted(r for r in found if not r.installed and (public or r.user != PUBLIC))
+
+
+def has_public(version: str) -> bool:
+    """Whether PUBLIC is everybody on a server of this version; on an older one a role may be called so."""
+    major, minor = version.removeprefix("5.5.5-").split("-")[0].split(".")[:2]
+    return (int(major), int(minor)) >= _SINCE
 
 
 def playground(database: str) -> bool:

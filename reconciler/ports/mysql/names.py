@@ -20,6 +20,14 @@ def qualified(database: str, name: str) -> str:
     return f"{identifier(database)}.{identifier(name)}"
 
 
+def among_parameters(quoted: str) -> str:
+    """Quoted names as they stand in a statement that has parameters: the driver formats all of it, so ``%`` is doubled.
+
+    A statement without parameters is sent as it is, and takes them undoubled.
+    """
+    return quoted.replace("%", "%%")
+
+
 def pattern(database: str) -> str:
     """``database`` as the text that a GRANT keeps: ``_`` and ``%`` are wildcards there, so they are escaped."""
     return re.sub(r"([\\_%])", r"\\\1", database)

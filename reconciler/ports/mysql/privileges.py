@@ -6,8 +6,11 @@ Source: MariaDB Knowledge Base, "GRANT" and "mysql.db Table"; the set grew in 10
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from typing import Any
+
+from reconciler.ports.mysql.connection import Connection
 
 GRANT_OPTION = "GRANT OPTION"
 _SUFFIX = "_priv"
@@ -17,6 +20,23 @@ _SYNONYMS = {
     "GRANT": GRANT_OPTION,
     "CREATE TMP TABLE": "CREATE TEMPORARY TABLES",
 }
+
+_of_databases: dict[tuple[str, str], tuple[str, ...]] = {}
+"""The columns of mysql.db as they were seen last, by a server's address and the version that it greets with."""
+
+
+def columns_of(
+    connection: Connection, ask: Callable[[str], list[tuple[Any, ...]]] | None = None, *, again: bool = True
+) -> tuple[str, ...]:
+    """The columns of ``mysql.db``, by ``ask`` instead of ``connection.rows``; not ``again`` if they are known.
+
+    Errors: ``StatementFailed``.
+    """
+    key = connection.server.address, connection.greeting
+    if again or key not in _of_databases:
+        found = (ask or connection.rows)("SHOW COLUMNS FROM mysql.db")
+        _of_databases[key] = tuple(str(row[0]) for row in found)
+    return _of_databases[key]
 
 
 def columns(among: Iterable[str]) -> list[str]:

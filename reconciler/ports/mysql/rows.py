@@ -1,10 +1,14 @@
-"""Rows as plain data: fetched for update by their keys, compared, and put as they should be, many at a time."""
+"""Rows as plain data: fetched for update by their keys, compared, and put as they should be, many at a time.
+
+Names of columns and tables are anybody's, and every statement here has parameters.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import decimal
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +24,27 @@ PORTION_ROWS = 100
 PORTION_BYTES = 256 * 1024
 """What shares a statement is below these; a row that is longer goes alone, as far as the server takes it."""
 
+COLUMNS = (
+    "SELECT COLUMN_NAME, EXTRA, DATA_TYPE, COLUMN_DEFAULT FROM information_schema.COLUMNS "
+    "WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND IS_GENERATED = 'NEVER' ORDER BY ORDINAL_POSITION"
+)
+"""What ``column`` reads of a table: its columns that can be written."""
+
 _PLAIN = frozenset({str, int, type(None)})
+_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "json"})
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. ``turns`` says that it changes by itself with every UPDATE of its row (ON UPDATE);
+    ``default`` is a constant as plain data, and None also where a row is made without one.
+    """
+
+    name: str
+    turns: bool
+    text: bool
+    default: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +68,10 @@ def plain(value: Any) -> Any:
         case dt.date():
             return value.isoformat()
         case dt.timedelta():
-            seconds = int(value.total_seconds())
-            return f"{seconds // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
+            seconds, part = divmod(abs(value), dt.timedelta(seconds=1))
+            minutes, fraction = seconds // 60, f".{part.microseconds:06}" if part else ""
+            sign = "-" if value < dt.timedelta() else ""
+            return f"{sign}{minutes // 60:02}:{minutes % 60:02}:{seconds % 60:02}{fraction}"
         case decimal.Decimal():
             return str(value)
         case _:
@@ -53,15 +79,52 @@ def plain(value: Any) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two plain values are the same to the server: equal, or equal as JSON objects or lists."""
+    """Whether two plain values are the same to the server, whatever the column is.
+
+    They are if they are equal, or equal as JSON objects or lists; a number and a text, by what number that is; octets
+    and a number, by the number that they are (BIT); octets and a text, in UTF-8; a day, and the moment that it begins.
+    """
     if one == other:
         return True
-    if isinstance(one, str) and isinstance(other, str) and one[:1] in ("{", "[") and other[:1] in ("{", "["):
-        try:
-            return bool(json.loads(one) == json.loads(other))
-        except ValueError:
+    match one, other:
+        case (None, _) | (_, None):
             return False
-    return one is not None and other is not None and str(one) == str(other)
+        case str(), str():
+            if one[:1] in ("{", "[") and other[:1] in ("{", "["):
+                return _same_json(one, other)
+            return f"{one} 00:00:00" == other or f"{other} 00:00:00" == one
+        case ({"hex": str(octets)}, value) | (value, {"hex": str(octets)}):
+            return _same_octets(bytes.fromhex(octets), value)
+        case _:
+            numbers = _number(one), _number(other)
+            return str(one) == str(other) if None in numbers else numbers[0] == numbers[1]
+
+
+def _same_json(one: str, other: str) -> bool:
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except ValueError:
+        return False
+
+
+def _same_octets(octets: bytes, value: Any) -> bool:
+    match value:
+        case int():
+            return int.from_bytes(octets) == value
+        case str():
+            return octets == value.encode()
+        case _:
+            return False
+
+
+def _number(value: Any) -> decimal.Decimal | None:
+    match value:
+        case int():
+            return decimal.Decimal(value)
+        case float() | str() if _NUMBER.fullmatch(str(value)):
+            return decimal.Decimal(str(value))
+        case _:
+            return None
 
 
 def alike(one: Row | None, other: Row | None) -> bool:
@@ -69,6 +132,19 @@ def alike(one: Row | None, other: Row | None) -> bool:
     if one is None or other is None:
         return one is other
     return all(column in one and same(one[column], value) for column, value in other.items())
+
+
+def column(told: Sequence[Any]) -> Column:
+    """A column out of what ``COLUMNS`` reads."""
+    name, extra, kind, default = told
+    return Column(str(name), "on update" in str(extra).lower(), str(kind).lower() in _TEXTS, _constant(default))
+
+
+def _constant(default: str | None) -> str | None:
+    # MariaDB quotes texts (10.2.7 and later), so that they are told from what is worked out when a row is made.
+    if default is None or default == "NULL":
+        return None
+    return default[1:-1].replace("''", "'") if default[:1] == "'" else default
 
 
 def fetch(connection: Connection, target: str, columns: Sequence[str], key: Row) -> dict[str, Any] | None:
@@ -79,11 +155,21 @@ def fetch(connection: Connection, target: str, columns: Sequence[str], key: Row)
 def fetch_all(
     connection: Connection, target: str, columns: Sequence[str], keys: Sequence[Row]
 ) -> list[dict[str, Any] | None]:
-    """For each key the row that has it, locked until the transaction ends; None where there is none.
+    """For each key the row that has it, locked until the transaction ends; None where there is none."""
+    return holders(lambda statement, given: connection.rows(f"{statement} FOR UPDATE", given), target, columns, keys)
+
+
+def holders(
+    ask: Callable[[str, tuple[Any, ...]], Iterable[Sequence[Any]]],
+    target: str,
+    columns: Sequence[str],
+    keys: Sequence[Row],
+) -> list[dict[str, Any] | None]:
+    """For each key the row of ``target`` (quoted) that has it; None where there is none.
 
     Which row has which key is for the server to say: it knows what collation, padding and type make equal.
     """
-    listed, found = ", ".join(map(names.identifier, columns)), list[dict[str, Any] | None]()
+    found = list[dict[str, Any] | None]()
     for portion in _portions(keys):
         wheres, given = [_where(key) for key in portion], tuple(value for key in portion for value in _given(key))
         if len(portion) == 1:
@@ -91,11 +177,20 @@ def fetch_all(
         else:
             which = f"CASE {' '.join(f'WHEN {where} THEN {number}' for number, where in enumerate(wheres))} END"
             where, given = " OR ".join(f"({where})" for where in wheres), given * 2
+        statement = f"SELECT {which}, {_listed(columns)} FROM {names.among_parameters(target)} WHERE {where}"
         rows: dict[int, dict[str, Any]] = {}
-        for number, *row in connection.rows(f"SELECT {which}, {listed} FROM {target} WHERE {where} FOR UPDATE", given):
+        for number, *row in ask(statement, given):
             rows.setdefault(number, {column: plain(value) for column, value in zip(columns, row, strict=True)})
         found += [rows.get(number) for number in range(len(portion))]
     return found
+
+
+def equal(connection: Connection, target: str, key: Row, values: Row) -> set[str]:
+    """The columns of the row with this key that hold these values, if the server is asked."""
+    asked = ", ".join(f"{_named(column)} <=> %s" for column in values)
+    statement = f"SELECT {asked} FROM {names.among_parameters(target)} WHERE {_where(key)} LIMIT 1"
+    (told,) = connection.rows(statement, (*_given(values), *_given(key))) or [()]
+    return {column for column, held in zip(values, told, strict=False) if held}
 
 
 def bring(connection: Connection, target: str, moves: Callable[[], Iterable[Move]], *, alone: bool) -> None:
@@ -122,8 +217,8 @@ def add(connection: Connection, target: str, key: Row, row: Row) -> bool:
     values = ", ".join(["%s"] * len(row))
     try:
         added = connection.run(
-            f"INSERT INTO {target} ({_listed(row)}) SELECT {values} FROM DUAL "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {target} WHERE {_where(key)})",
+            f"INSERT INTO {names.among_parameters(target)} ({_listed(row)}) SELECT {values} FROM DUAL "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {names.among_parameters(target)} WHERE {_where(key)})",
             (*_given(row), *_given(key)),
         )
     except errors.StatementFailed as error:
@@ -141,6 +236,7 @@ def _run(connection: Connection, statements: Iterable[Statement]) -> None:
 def _statements(target: str, moves: Iterable[Move]) -> Iterator[Statement]:
     """The statements that make the moves in their order; new rows that follow each other share one."""
     new: list[Row] = []
+    target = names.among_parameters(target)
     for move in moves:
         if move.then is not None and move.now is None:
             if new and new[0].keys() != move.then.keys():
@@ -151,7 +247,7 @@ def _statements(target: str, moves: Iterable[Move]) -> Iterator[Statement]:
         yield from _inserts(target, new)
         new = []
         if move.then is not None:
-            assigned = ", ".join(f"{names.identifier(column)} = %s" for column in move.then)
+            assigned = ", ".join(f"{_named(column)} = %s" for column in move.then)
             given = (*_given(move.then), *_given(move.key))
             yield f"UPDATE {target} SET {assigned} WHERE {_where(move.key)}", given
         elif move.now is not None:
@@ -164,7 +260,7 @@ def _inserts(target: str, rows: Sequence[Row]) -> Iterator[Statement]:
         columns = portion[0].keys()
         places = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(portion))
         given = tuple(value for row in portion for value in _given({column: row[column] for column in columns}))
-        yield f"INSERT INTO {target} ({_listed(portion[0])}) VALUES {places}", given
+        yield f"INSERT INTO {target} ({_listed(columns)}) VALUES {places}", given
 
 
 def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -181,12 +277,16 @@ def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         yield portion
 
 
-def _listed(row: Row) -> str:
-    return ", ".join(map(names.identifier, row))
+def _named(column: str) -> str:
+    return names.among_parameters(names.identifier(column))
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return ", ".join(map(_named, columns))
 
 
 def _where(key: Row) -> str:
-    return " AND ".join(f"{names.identifier(column)} = %s" for column in key)
+    return " AND ".join(f"{_named(column)} {'<=>' if value is None else '='} %s" for column, value in key.items())
 
 
 def _given(row: Row) -> tuple[Any, ...]:
