@@ -211,10 +211,9 @@ class Crew:
                 result = Result.BLOCKED if isinstance(error, errors.Refused) else Result.ROLLED_BACK
         except errors.LeaseLost as lost:
             result, error = Result.LEASED, lost
-        except Exception as second:  # noqa: BLE001 - whatever it is, the other tenants go on
-            said = second.message if isinstance(second, errors.ReconcileError) else _unforeseen(second).message
+        except errors.ReconcileError as second:
             result = Result.STUCK
-            left = (Leftover("journal", saga.id, said, RECOVER),)
+            left = (Leftover("journal", saga.id, second.message, RECOVER),)
         saga.close()
         with suppress(errors.ReconcileError):
             self.held.release(saga.lease)

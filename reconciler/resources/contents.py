@@ -51,11 +51,9 @@ class OneTime:
 
     def reveal(self, session: Session) -> str | None:
         """The password, or None once it is no longer the one."""
-        found = session.admin(self.server).value(
-            f"SELECT {names.identifier(self.hash_column)} FROM {names.qualified(self.database, self.table)} "
-            f"WHERE {names.identifier(self.key[0])} = %s",
-            (self.key[1],),
-        )
+        what = f"SELECT {names.identifier(self.hash_column)} FROM {names.qualified(self.database, self.table)}"
+        where = f"WHERE {names.identifier(self.key[0])}"
+        found = session.admin(self.server).value(f"{names.among_parameters(f'{what} {where}')} = %s", (self.key[1],))
         return session.reveal(self.secret) if found == self.secret.mark else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,26 +9,11 @@ import pytest
 from reconciler.daemon import backoff
 from tests.daemon.live import AT_ONCE, Pushed, condition, living
 from tests.engine.test_counts import pos
+from tests.engine.test_servers import SECOND, WORDS, second, started
 from tests.support import server as servers
 from tests.support.shop import Shop
 
-SECOND = "specs/servers/second.yaml"
-WORDS = "its server second is no longer in the specs"
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[servers.Server]:
-    """Another server, of this module's own."""
-    with servers.private_server() as found:
-        yield found
-
-
-@pytest.fixture
-def second(started: servers.Server) -> Iterator[servers.Server]:
-    """It, without anything of earlier tests."""
-    started.wipe()
-    yield started
-    started.wipe()
+__all__ = ["second", "started"]
 
 
 @pytest.fixture

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from reconciler import errors
-from reconciler.engine import recovery
+from reconciler.engine import reconcile, recovery
+from reconciler.engine.progress import Progress
+from reconciler.engine.setting import Setting
 from reconciler.model.change import Change
-from reconciler.model.outcome import Result
+from reconciler.model.outcome import Outcome, Result
 from reconciler.ports import process
 from reconciler.ports.session import Session
 from reconciler.resources.account import Account
@@ -21,22 +24,26 @@ from tests.support import trial
 from tests.support.faults import Boundaries, Fault
 from tests.support.shop import Shop
 
-Blame = Callable[[Any, Change, Session], Any]
+NAMES = ("one", "two")
 
 
 @pytest.fixture
 def left_open(shop: Shop) -> Shop:
     """Two tenants that a dead process had half made."""
     me = process.this()
+    for number, name in enumerate(NAMES):
+        shop.tenant("AgendaTenant", name, agenda(number))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "this", lambda: dataclasses.replace(me, started=me.started - 1))
-        for number, name in enumerate(("one", "two")):
-            shop.tenant("AgendaTenant", name, agenda(number))
-            assert trial.attempt(shop, Dying(name)) is None
-            shop.without(name)
-    for number, name in enumerate(("one", "two")):
-        shop.tenant("AgendaTenant", name, agenda(number))
+        for name in NAMES:
+            options = reconcile.Options(tenants=(name,), parallel=1)
+            by = functools.partial(applied_with, options)
+            assert trial.attempt(shop, Dying(name), by=by) is None
     return shop
+
+
+def applied_with(options: reconcile.Options, setting: Setting, _: object) -> list[Outcome]:
+    return reconcile.apply(setting, options, Progress())[1]
 
 
 class Dying(Boundaries):
