@@ -99,7 +99,7 @@ ACCOUNT_OPTIONS: Final = _report(
 CENTRAL_STRAY: Final = _report(
     "central-stray",
     "central rows bear this platform's id, and their tenant is not on record",
-    "in which tables, in a plan of all tenants",
+    "in which tables, in a plan of all tenants, or of that one",
 )
 
 CLASSES: Final[tuple[Drift, ...]] = (

@@ -32,6 +32,7 @@ class Watch:
         self._folder = folder
         self._changed = changed
         self._stop = threading.Event()
+        self._before: States | None = states(folder)
         self._thread = threading.Thread(target=self._work, name="watch", daemon=True)
         self._thread.start()
 
@@ -50,6 +51,8 @@ class Watch:
     def _listen(self) -> None:
         """Until it is closed, or another folder bears the name."""
         began = _identity(self._folder)
+        before: States | None = self._before or states(self._folder)
+        self._before = None
         for changes in watchfiles.watch(
             self._folder,
             watch_filter=None,
@@ -63,7 +66,10 @@ class Watch:
             ignore_permission_denied=True,
         ):
             replaced = _identity(self._folder) != began
-            if changes or replaced:
+            # What changed before the kernel was listened to is in none of its words.
+            missed = not changes and before is not None and before != states(self._folder)
+            before = None
+            if changes or replaced or missed:
                 self._changed()
             if replaced:
                 return

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import watchfiles
@@ -188,6 +189,20 @@ def test_a_change_during_a_look_ends_the_next_wait_at_once(root: Path, source: F
     write(root, "specs/tenants/gamma.yaml", upstream.tenant("gamma"))
     time.sleep(1.5)
     assert woken(source, lambda: None)
+
+
+def test_a_change_before_the_kernel_is_listened_to_is_heard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listen, heard = watchfiles.watch, threading.Event()
+
+    def late(*given: Any, **named: Any) -> Any:
+        write(root, "specs/tenants/gamma.yaml", upstream.tenant("gamma"))
+        return listen(*given, **named)
+
+    monkeypatch.setattr(watchfiles, "watch", late)
+    monkeypatch.setattr(watch, "_LOOK_MILLISECONDS", 200)
+    made = watch.Watch(root / "specs", heard.set)
+    assert heard.wait(30)
+    made.close()
 
 
 def test_reading_alone_wakes_nobody(source: FolderSource) -> None:
