@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +90,19 @@ def fresh_postgres(postgres_server: postgres.Postgres) -> Iterator[postgres.Post
         yield made
 
 
+@pytest.fixture
+def tmp_path(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty folder, in one place for all tests of a process, and afterwards where pytest keeps those that failed.
+
+    What the program knows of files by their path and time (a product's schema, examined) it then knows for every test
+    that has the same files, while a test that changes one has it read again.
+    """
+    place = tmp_path_factory.getbasetemp() / "test"
+    tmp_path.rename(place)
+    yield place
+    place.rename(tmp_path)
+
+
 class _Report:
     """Tells how long the private servers took to start; with xdist each worker has its own."""
 
@@ -118,6 +134,20 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the reports."""
+    """Register the reports, and see to what this process and those that it starts take from the environment."""
     config.pluginmanager.register(_Report())
     config.pluginmanager.register(matrix.Collector())
+    if (memory := servers.fast_folder()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # stores are written through, over and over
+    if sys.dont_write_bytecode and (cache := getattr(config, "cache", None)) is not None:
+        # Hundreds of processes would compile the program, and each worker the tests. Nothing of it is written beside
+        # the sources, which is what was asked for.
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(cache.mkdir("bytecode"))
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        sys.dont_write_bytecode = False
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: nobody has to go through it in search of garbage."""
+    gc.collect()
+    gc.freeze()

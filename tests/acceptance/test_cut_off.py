@@ -118,12 +118,14 @@ class Fleet:
         return {outcome["tenant"] for outcome in outcomes}
 
 
-def begun(process: subprocess.Popen[str]) -> None:
-    """Wait for the first word of the work."""
+def begun(process: subprocess.Popen[str], lines: int = 0) -> None:
+    """Wait for the first word of the work, and for so many lines more, or for the end."""
     assert process.stderr is not None
     for line in iter(process.stderr.readline, ""):
         if "begins" in line:
-            return
+            break
+    for _ in range(lines):
+        process.stderr.readline()
 
 
 def ended(process: subprocess.Popen[str]) -> int:
@@ -135,18 +137,18 @@ def ended(process: subprocess.Popen[str]) -> int:
 def strike(fleet: Fleet, name: str, blow: signal.Signals) -> int:
     """Apply one tenant, and hit the process at some moment; its status."""
     with fleet.repository.start("apply", "--yes", "--tenant", name) as process:
-        begun(process)
-        # The first at once, so that at least one is hit; what is done from the first word on takes less than a second.
-        time.sleep(fleet.dice.uniform(0, 0.8) if fleet.struck else 0)
+        # The first at once, so that at least one is hit; a change has fewer lines, and is over sometimes.
+        begun(process, fleet.dice.randrange(20) if fleet.struck else 0)
+        time.sleep(fleet.dice.uniform(0, 0.1) if fleet.struck else 0)
         fleet.struck = True
         process.send_signal(blow)
         return ended(process)
 
 
-def killed(process: subprocess.Popen[str], pause: float) -> int:
-    """Kill a process so many seconds after the first word of its work; its status."""
+def killed(process: subprocess.Popen[str], lines: int, pause: float) -> int:
+    """Kill a process so many lines after the first word of its work, and so many seconds after that; its status."""
     with process:
-        begun(process)
+        begun(process, lines)
         time.sleep(pause)
         process.kill()
         return ended(process)
@@ -201,9 +203,10 @@ def kill_under_load(repository: Repository, cells: Cells, kills: int, *, side_by
             repository.start("apply", "--yes", "--keep-going", *(f"--tenant={name}" for name in share))
             for share in shares
         ]
-        pauses = [fleet.dice.uniform(0, 2.5) for _ in processes]
+        lines = [fleet.dice.randrange(10 * tenants) for _ in processes]
+        pauses = [fleet.dice.uniform(0, 0.2) for _ in processes]
         with ThreadPoolExecutor(len(processes)) as pool:
-            statuses = list(pool.map(killed, processes, pauses))
+            statuses = list(pool.map(killed, processes, lines, pauses))
         struck += statuses.count(KILLED)
         assert set(statuses) <= {KILLED, 0}
         said = {

@@ -17,7 +17,7 @@ from tests.support.shop import Shop
 def shop(tmp_path: Path, clean_server: servers.Server) -> Shop:
     """A repository whose platform has been laid, without tenants."""
     made = Shop(tmp_path, clean_server)
-    made.apply()
+    made.lay()
     return made
 
 

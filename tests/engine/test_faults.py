@@ -6,7 +6,8 @@ to fail in turn, in every way. So a longer flow gets a longer sweep, and no numb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import pytest
 
@@ -21,12 +22,24 @@ ORDINARY = [Fault.ERROR, Fault.LOST_BEFORE, Fault.LOST_AFTER]
 DEADLY = [Fault.DEATH_BEFORE, Fault.DEATH_AFTER]
 ALL = [*ORDINARY, *DEADLY]
 SLICES = 4
+T = TypeVar("T")
 
 
 def cases(*names: str) -> pytest.MarkDecorator:
     """Parametrize a test by these cases; by all of them, but for removals, where none is named."""
     every = {**CASES, **REMOVALS}
     return pytest.mark.parametrize("case", [pytest.param(every[name], id=name) for name in names or CASES])
+
+
+sampled = pytest.mark.parametrize(
+    "part", ["some", pytest.param("others", marks=[pytest.mark.sweep, pytest.mark.timeout(1800)])]
+)
+"""Parametrize a test by which of its places it takes: some of them in every run, the others in sweeps."""
+
+
+def part_of(places: Sequence[T], part: str, every: int) -> list[T]:
+    """Of all places some, every so manieth, or the others, or all."""
+    return [place for number, place in enumerate(places) if part in ("all", "others" if number % every else "some")]
 
 
 def hit(tried: Trial, at: int, fault: Fault) -> None:
@@ -42,11 +55,19 @@ def check(shop: Shop, cells: Cells, case: Case, fault: Fault, chosen: Callable[[
     assert len(cells) > 0
 
 
+@sampled
 @cases()
-@pytest.mark.parametrize("fault", ALL)
-def test_a_failure_somewhere_leaves_before_or_after(shop: Shop, cells: Cells, case: Case, fault: Fault) -> None:
-    offset = ALL.index(fault) * 9
-    check(shop, cells, case, fault, lambda count: range(1 + offset % count, count + 1, 53))
+def test_a_failure_somewhere_leaves_before_or_after(shop: Shop, cells: Cells, case: Case, part: str) -> None:
+    """Each way of failing has its own places, and from one place to the next the way is another."""
+    tried = Trial(shop, case, cells)
+    places = [
+        (at, fault)
+        for number, fault in enumerate(ALL)
+        for at in range(1 + number * 9 % tried.count, tried.count + 1, 53)
+    ]
+    for at, fault in part_of(sorted(places), part, 3):
+        hit(tried, at, fault)
+    assert len(cells) > 0
 
 
 @pytest.mark.sweep
@@ -61,9 +82,10 @@ def test_a_failure_anywhere_leaves_before_or_after(shop: Shop, cells: Cells, cas
     assert len(cells) > 0
 
 
+@sampled
 @cases(*REMOVALS)
-def test_a_failure_somewhere_leaves_a_removal_before_or_after(shop: Shop, cells: Cells, case: Case) -> None:
-    taking_turns(shop, cells, case, 17)
+def test_a_failure_somewhere_leaves_a_removal_before_or_after(shop: Shop, cells: Cells, case: Case, part: str) -> None:
+    taking_turns(shop, cells, case, 17, part)
 
 
 @pytest.mark.sweep
@@ -73,11 +95,12 @@ def test_a_failure_at_every_fourth_place_leaves_a_removal_before_or_after(shop: 
     taking_turns(shop, cells, case, 4)
 
 
-def taking_turns(shop: Shop, cells: Cells, case: Case, stride: int) -> None:
+def taking_turns(shop: Shop, cells: Cells, case: Case, stride: int, part: str = "all") -> None:
     """Each ``stride``-th boundary fails in one way; the ways take turns."""
     tried = Trial(shop, case, cells)
-    for number, at in enumerate(range(1, tried.count + 1, stride)):
-        hit(tried, at, ALL[number % len(ALL)])
+    places = [(at, ALL[number % len(ALL)]) for number, at in enumerate(range(1, tried.count + 1, stride))]
+    for at, fault in part_of(places, part, 2):
+        hit(tried, at, fault)
     assert len(cells) > 0
 
 
@@ -110,9 +133,10 @@ OFTEN = (
 )
 
 
+@sampled
 @cases(*TWICE)
-def test_a_death_somewhere_in_a_rollback_leaves_before(shop: Shop, cells: Cells, case: Case) -> None:
-    rollback(shop, cells, case, 17, 0)
+def test_a_death_somewhere_in_a_rollback_leaves_before(shop: Shop, cells: Cells, case: Case, part: str) -> None:
+    rollback(shop, cells, case, 17, 0, part)
 
 
 @pytest.mark.sweep
@@ -123,7 +147,7 @@ def test_a_death_anywhere_in_a_rollback_leaves_before(shop: Shop, cells: Cells, 
     rollback(shop, cells, case, SLICES * 3, slice_ * 3)
 
 
-def rollback(shop: Shop, cells: Cells, case: Case, stride: int, offset: int) -> None:
+def rollback(shop: Shop, cells: Cells, case: Case, stride: int, offset: int, part: str = "all") -> None:
     """Fail at the commit, and die at each boundary of the rollback that follows."""
     tried = Trial(shop, case, cells)
     first = tried.brink
@@ -132,7 +156,7 @@ def rollback(shop: Shop, cells: Cells, case: Case, stride: int, offset: int) -> 
     assert tried.world() == tried.before
     # A rollback writes little into the store, so a long stride would miss it.
     writes = [at for at in range(first + 1, counted.count + 1) if counted.kinds[at - 1] is Kind.STORE]
-    for second in sorted({*range(first + 1 + offset, counted.count + 1, stride), *writes[:1]}):
+    for second in sorted({*part_of(range(first + 1 + offset, counted.count + 1, stride), part, 3), *writes[:1]}):
         fault = Fault.DEATH_BEFORE if second % 2 else Fault.DEATH_AFTER
         row = trial.row_of(fault, counted.kinds[second - 1], "rollback")
         tried.strike(row, {first: Fault.ERROR, second: fault})

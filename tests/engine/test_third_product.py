@@ -159,6 +159,11 @@ class LoyaltyShop(Shop):
         self.server.sql(r"GRANT ALL PRIVILEGES ON `loyalty\_%`.* TO 'provisioner'@'%' WITH GRANT OPTION")
         return super().apply(*arguments, **options)
 
+    def lay(self) -> None:
+        """The same."""
+        self.server.sql(r"GRANT ALL PRIVILEGES ON `loyalty\_%`.* TO 'provisioner'@'%' WITH GRANT OPTION")
+        super().lay()
+
 
 @pytest.fixture
 def package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

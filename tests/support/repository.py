@@ -11,11 +11,13 @@ from typing import Any
 
 import yaml
 
+from tests.support import laid, world
 from tests.support import server as servers
-from tests.support import world
 
 PASSWORD = "RECONCILE_MAIN_PASSWORD"
 SOURCE = Path(__file__).parents[2]
+_MADE: dict[Path, bytes] = {}
+"""The files that `reconcile init` makes, once this process has called it."""
 
 
 class Repository:
@@ -84,7 +86,12 @@ class Repository:
     def made(cls, root: Path, server: servers.Server) -> Repository:
         """What `reconcile init` makes, pointed at ``server`` by an edit of its file."""
         made = cls(root, server)
-        made.run("init", root.name, expect=0, cwd=root.parent)
+        for path, content in _MADE.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(content)
+        if not _MADE:
+            made.run("init", root.name, expect=0, cwd=root.parent)
+            _MADE.update({path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()})
         made.edit("specs/servers/main.yaml", "port: 3306", f"port: {server.port}")
         return made
 
@@ -92,4 +99,4 @@ class Repository:
         """Without tenants, and with the platform laid."""
         for path in (self.root / "specs/tenants").iterdir():
             path.unlink()
-        self.run("apply", "--yes", expect=0)
+        laid.lay(self.root, self.server, lambda: self.run("apply", "--yes", expect=0))

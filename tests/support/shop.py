@@ -17,8 +17,8 @@ from reconciler.model import plan as plans
 from reconciler.model.outcome import Outcome
 from reconciler.ports.ports import Ports
 from reconciler.ports.secrets import Entropy
+from tests.support import laid, world
 from tests.support import server as servers
-from tests.support import world
 
 QUICK = Entropy(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 """Real randomness, and marks of one-time passwords that cost next to nothing to make."""
@@ -70,14 +70,21 @@ class Shop:
         """Take a tenant's document away."""
         (self.root / f"specs/tenants/{name}.yaml").unlink()
 
+    def lay(self) -> None:
+        """Lay the platform on the empty server, or copy one that this process has laid by the same documents.
+
+        Who wants another platform's id, or is after the laying itself, applies.
+        """
+        laid.lay(self.root, self.server, self.apply)
+
     def reset(self) -> None:
-        """Back to a platform that was just laid: everything on the server and in the state is made anew."""
+        """Back to a platform that was just laid."""
         self.server.wipe()
         shutil.rmtree(self.root / "state")
         kept = {path: path.read_text() for path in (self.root / "specs/tenants").iterdir()}
         for path in kept:
             path.unlink()
-        self.apply()
+        self.lay()
         for path, text in kept.items():
             path.write_text(text)
 
