@@ -137,7 +137,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the reports, and see to what this process and those that it starts take from the environment."""
     config.pluginmanager.register(_Report())
     config.pluginmanager.register(matrix.Collector())
-    if (memory := servers.fast_folder()) is not None:
+    memory = servers.fast_folder()
+    if memory is not None and not os.statvfs(memory).f_flag & os.ST_NOEXEC:  # tests make programs, too
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # stores are written through, over and over
     if sys.dont_write_bytecode and (cache := getattr(config, "cache", None)) is not None:
         # Hundreds of processes would compile the program, and each worker the tests. Nothing of it is written beside
@@ -148,6 +149,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays to the end: nobody has to go through it in search of garbage."""
+    """What was imported and collected stays to the end, so nobody has to look through it for garbage; nor as often."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000)

@@ -29,6 +29,7 @@ def lay(root: Path, server: servers.Server, apply: Callable[[], object]) -> None
     The first time ``apply`` lays it. From then on it is a copy, of the same id and keys, if the documents of platform
     and servers say the same; where ``apply`` does something to accounts, too, it lays it each time.
     """
+    assert not [*(root / "specs/tenants").iterdir()]
     documents = [root / "specs/platform.yaml", *sorted((root / "specs/servers").iterdir())]
     key = (server.label, *(path.read_text(encoding="utf-8") for path in documents))
     if key in _KNOWN:
